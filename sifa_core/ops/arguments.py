@@ -1,0 +1,73 @@
+"""What the SIFA operator accepts: one check, shared by every back end and by shape inference.
+
+N images, C channels, H rows, W columns, K = kernel_size**2 taps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from sifa_core.errors import ConfigError, ModelError
+
+SCALES = ("mean", "none", "softmax")
+MAX_KERNEL_SIZE = 9
+_STORAGE = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The operator's keyword arguments, checked."""
+
+    kernel_size: int
+    """Side of the square of taps, 1 to 9."""
+    dilation: int
+    """Distance between neighbouring taps, in feature cells."""
+    groups: int
+    """Channel groups; each has its own attention weights and all share the offsets."""
+    scale: str
+    """"mean", "none" or "softmax"."""
+
+    @property
+    def taps(self) -> int:
+        """K, the number of sampling points of a query."""
+        return self.kernel_size * self.kernel_size
+
+    def factor(self, channels: int) -> float:
+        """What multiplies the dot product of a query of `channels` channels with one sample."""
+        return 1.0 if self.scale == "none" else self.groups / max(channels, 1)
+
+
+def compute_dtype(storage: torch.dtype) -> torch.dtype:
+    """Coordinates and sums are float32, or float64 where the features are."""
+    return torch.float64 if storage is torch.float64 else torch.float32
+
+
+def check(query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, settings: Settings) -> None:
+    """Raise ConfigError for a bad setting and ModelError for tensors that do not fit each other."""
+    if not 1 <= settings.kernel_size <= MAX_KERNEL_SIZE:
+        raise ConfigError(f"kernel_size must be 1 to {MAX_KERNEL_SIZE}, not {settings.kernel_size}.")
+    if not 1 <= settings.dilation <= 2**20:
+        raise ConfigError(f"dilation must be 1 to {2**20}, not {settings.dilation}.")
+    if settings.scale not in SCALES:
+        raise ConfigError(f"scale must be one of {', '.join(SCALES)}, not {settings.scale!r}.")
+    for name, tensor in (("query", query), ("memory", memory), ("offset", offset)):
+        if tensor.dim() != 4:
+            raise ModelError(f"{name} must have 4 dimensions (N, C, H, W), not {tensor.dim()}.")
+        if tensor.dtype not in _STORAGE:
+            raise ModelError(f"{name} must be float16, bfloat16, float32 or float64, not {tensor.dtype}.")
+        if tensor.device != query.device:
+            raise ModelError(f"{name} is on {tensor.device}, query on {query.device}; they must be on one device.")
+    if memory.dtype != query.dtype:
+        raise ModelError(f"query and memory must have one dtype, not {query.dtype} and {memory.dtype}.")
+    batch, channels, height, width = query.shape
+    if memory.shape != query.shape:
+        raise ModelError(f"memory must have query's shape {tuple(query.shape)}, not {tuple(memory.shape)}.")
+    if settings.groups < 1 or channels % settings.groups:
+        raise ConfigError(f"groups must be a divisor of the {channels} channels, not {settings.groups}.")
+    expected = (batch, 2 * settings.taps, height, width)
+    if tuple(offset.shape) != expected:
+        raise ModelError(
+            f"offset must be {expected} for kernel_size={settings.kernel_size}, not {tuple(offset.shape)}."
+        )
