@@ -1,0 +1,105 @@
+"""Turns a stored video frame into the picture that a player shows: RGB, upright, square pixels, not too large."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+from av.sidedata.sidedata import Type
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+_UNSPECIFIED = 2
+# Exact rounding and full chroma resolution: these few frames are looked at closely.
+_QUALITY = int(Interpolation.BICUBIC) | int(Interpolation.ACCURATE_RND) | int(Interpolation.FULL_CHR_H_INT)
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """How the frames of one video are to be shown."""
+
+    shown_width: int
+    """Full size as shown, after pixel-shape correction and rotation."""
+    shown_height: int
+    width: int
+    """Size of the pictures that are made."""
+    height: int
+    transpose: bool
+    flip_x: bool
+    flip_y: bool
+    rotation: int
+    """Degrees clockwise: 0, 90, 180 or 270."""
+
+
+def presentation(frame: av.VideoFrame, pixel_aspect: Fraction | None, max_short_side: int) -> Presentation:
+    """Read size, pixel shape and display matrix of a video's first frame."""
+    aspect = float(pixel_aspect) if pixel_aspect else 1.0
+    # Values far from square come from damaged headers.
+    if not 0.1 <= aspect <= 10.0:
+        aspect = 1.0
+    width = max(1, round(frame.width * max(aspect, 1.0)))
+    height = max(1, round(frame.height * max(1.0 / aspect, 1.0)))
+    a, b, c, d = _display_matrix(frame)
+    transpose = abs(b) > abs(a)
+    if transpose:
+        width, height = height, width
+    scale = min(1.0, max_short_side / min(width, height))
+    return Presentation(
+        shown_width=width,
+        shown_height=height,
+        width=max(1, round(width * scale)),
+        height=max(1, round(height * scale)),
+        transpose=transpose,
+        flip_x=(c if transpose else a) < 0,
+        flip_y=(b if transpose else d) < 0,
+        rotation=round(math.degrees(math.atan2(b, a)) / 90.0) % 4 * 90,
+    )
+
+
+def to_rgb(frame: av.VideoFrame, show: Presentation, reformatter: VideoReformatter) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] picture of a frame."""
+    has_alpha = frame.format.name == "pal8" or any(component.is_alpha for component in frame.format.components)
+    colorspace = None
+    if frame.colorspace == _UNSPECIFIED and not frame.format.is_rgb:
+        # What players assume: high definition is BT.709, the rest BT.601.
+        colorspace = Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601
+    converted = reformatter.reformat(
+        frame,
+        format="rgba" if has_alpha else "rgb24",
+        src_colorspace=colorspace,
+        dst_color_range=ColorRange.JPEG,
+        interpolation=_QUALITY,
+    )
+    picture = converted.to_ndarray()
+    if has_alpha:
+        picture = _over_white(picture)
+    stored_size = (show.height, show.width) if show.transpose else (show.width, show.height)
+    if (picture.shape[1], picture.shape[0]) != stored_size:
+        shrinks = stored_size[0] < picture.shape[1] or stored_size[1] < picture.shape[0]
+        picture = cv2.resize(picture, stored_size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    if show.transpose:
+        picture = picture.transpose(1, 0, 2)
+    if show.flip_x:
+        picture = picture[:, ::-1]
+    if show.flip_y:
+        picture = picture[::-1]
+    return np.ascontiguousarray(picture)
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    """(a, b, c, d): a stored point (p, q) is shown at (a p + c q, b p + d q), in 65536ths, y down."""
+    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    if data is None:
+        return 65536, 0, 0, 65536
+    matrix = np.frombuffer(bytes(data), np.int32, 9)
+    a, b, c, d = (int(matrix[i]) for i in (0, 1, 3, 4))
+    return (a, b, c, d) if a * d - b * c else (65536, 0, 0, 65536)
+
+
+def _over_white(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    alpha = picture[..., 3:].astype(np.uint16)
+    return ((picture[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
