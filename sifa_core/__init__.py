@@ -1,0 +1,30 @@
+"""Stand-alone Inter-Frame Attention (CVPR 2022): models, explanations and data.
+
+    import sifa_core as sifa
+    clip = sifa.read_clip("walk.mp4", num_frames=16)
+    model = sifa.load_model("sifa_net_tiny")
+    analysis = sifa.analyze(model, clip)
+    analysis.save("walk.html")
+"""
+
+from sifa_core.data import Clip, read_clip
+from sifa_core.errors import SifaError
+from sifa_core.explain import Analysis, SamplingPoints, analyze
+from sifa_core.models import create_model, load_model, model_names
+from sifa_core.ops import sifa_attention
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Analysis",
+    "Clip",
+    "SamplingPoints",
+    "SifaError",
+    "__version__",
+    "analyze",
+    "create_model",
+    "load_model",
+    "model_names",
+    "read_clip",
+    "sifa_attention",
+]

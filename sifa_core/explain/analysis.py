@@ -1,0 +1,239 @@
+"""One forward of one clip, and every explanation that can be read from it.
+
+Legend: T feature frames, K taps, H x W pixels of the clip as shown, h x w cells of a layer's map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sifa_core.data import Clip
+from sifa_core.data.transforms import to_model_input
+from sifa_core.errors import ModelError, QueryError
+from sifa_core.explain.geometry import FeatureGrid
+from sifa_core.explain.grad_cam import grad_cam
+from sifa_core.explain.maps import SCOPES, enlarge, normalise
+from sifa_core.explain.points import Query, SamplingPoints, compose_points
+from sifa_core.explain.statistics import OffsetStatistics, offset_statistics
+from sifa_core.explain.trace import LayerTrace, Trace
+from sifa_core.models import ModelInfo, VideoModel
+
+
+Target = int | str | None
+"""A class by number or label; None means the one predicted."""
+
+
+def analyze(model: VideoModel, clip: Clip, *, progress: Callable[[str], None] | None = None) -> Analysis:
+    """Run `model` once on the whole of every frame of `clip` and keep what its SIFA layers did.
+
+    Frames are resized to the model's input size (short side; aspect kept, sides rounded to its stride) and nothing is
+    cropped, so every visible pixel has a feature. `progress` is told each step in words.
+
+    Raises ModelError if the model has no SIFA layer to explain.
+    """
+    tell = progress or (lambda step: None)
+    if not model.sifa_layers():
+        raise ModelError(f"{model.info.name} was built without SIFA layers, so there is nothing to explain.")
+    info = model.info
+    tell("Preparing the frames")
+    video = to_model_input(
+        clip.frames, short_side=info.input_size, stride=model.spatial_stride, mean=info.mean, std=info.std
+    ).to(next(model.parameters()).device)
+    tell("Running the model")
+    model.eval()
+    with torch.no_grad(), Trace(model) as trace:
+        logits = model(video)
+    return Analysis(model, clip, video, logits[0].float().cpu(), trace.layers)
+
+
+class Analysis:
+    """What a model made of a clip. Made by `analyze`; all methods are cheap or cached, and raise QueryError for
+    layers, frames or points that do not exist."""
+
+    def __init__(
+        self, model: VideoModel, clip: Clip, video: Tensor, logits: Tensor, traces: dict[str, LayerTrace]
+    ) -> None:
+        self.model = model
+        self.clip = clip
+        self.info: ModelInfo = model.info
+        self.logits = logits
+        self.traces = traces
+        self._video = video
+        self._grad_cams: dict[tuple[str, int], NDArray[np.float32]] = {}
+        self._statistics: dict[str, OffsetStatistics] = {}
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the SIFA layers in the order of the forward, e.g. "res5.2"."""
+        return list(self.traces)
+
+    @cached_property
+    def frame_index(self) -> list[int]:
+        """For every feature frame t, the frame of the clip that stands for it: the middle one of those it merges."""
+        stride, last = self.model.temporal_stride, self.clip.num_frames - 1
+        count = -(-self.clip.num_frames // stride)
+        return [min(t * stride + stride // 2, last) for t in range(count)]
+
+    @property
+    def num_frames(self) -> int:
+        """T, the number of feature frames."""
+        return len(self.frame_index)
+
+    def frame(self, t: int) -> NDArray[np.uint8]:
+        """The picture [H, W, 3] that stands for feature frame t."""
+        return self.clip.frames[self.frame_index[self.check_frame(t)]]
+
+    @cached_property
+    def predictions(self) -> list[tuple[str, float]]:
+        """(label, probability), most probable first. Meaningless if `info.is_trained` is false."""
+        probabilities = self.logits.softmax(0)
+        order = probabilities.argsort(descending=True)
+        return [(self.info.labels[i], float(probabilities[i])) for i in order.tolist()]
+
+    def sampling_points(self, query: Query, layer: str | None = None, levels: int = 1) -> SamplingPoints:
+        """Where `query` = (t, x, y) looks in the next frame, read bilinearly between cells of `layer`.
+
+        levels=1 gives the layer's K points; levels=2 also expands each by the offsets of the SIFA layer before it in
+        the same stage: K*K points, 81 for k = 3 (section 4.4). The last frame looks at itself.
+        """
+        layer = self.check_layer(layer)
+        t, x, y = self.check_query(query)
+        if levels not in (1, 2):
+            raise QueryError(f"levels={levels!r} is not possible; it is 1 or 2.")
+        trace = self.traces[layer]
+        if t >= len(trace.offset):
+            raise QueryError(f"Frame {t} is the last one, which this model does not let attend to anything.")
+        earlier = self._layer_before(layer) if levels == 2 else None
+        following = min(t + 1, self.num_frames - 1)
+        return compose_points(trace, earlier, self.grid(layer), (t, x, y), following)
+
+    def max_levels(self, layer: str) -> int:
+        """2 if a SIFA layer comes before `layer` in its stage, else 1."""
+        layer = self.check_layer(layer)
+        stage = layer.split(".")[0]
+        return 1 if next(name for name in self.layers if name.split(".")[0] == stage) == layer else 2
+
+    def _layer_before(self, layer: str) -> LayerTrace:
+        if self.max_levels(layer) == 1:
+            raise QueryError(f"{layer} is the first SIFA layer of its stage, so it has one level of sampling only.")
+        return self.traces[self.layers[self.layers.index(layer) - 1]]
+
+    def motion_saliency(self, layer: str | None = None, t: int = 0, scope: str = "frame") -> NDArray[np.float32]:
+        """Motion saliency map (Eq. 5) of the pair (t, t+1): channel mean of its absolute value, [H, W], 0..1.
+
+        Scaled over the frame, or over the clip with scope="clip" (then frames can be compared).
+        """
+        if scope not in SCOPES:
+            raise QueryError(f"scope={scope!r} is not possible; choose {' or '.join(SCOPES)}.")
+        maps = self.traces[self.check_layer(layer)].saliency
+        t = min(self.check_frame(t), len(maps) - 1)
+        return enlarge(normalise(maps, scope)[t], self.clip.height, self.clip.width)
+
+    def grad_cam(self, layer: str | None = None, target: Target = None) -> NDArray[np.float32]:
+        """Grad-CAM on the last feature map of the layer's stage, [T, H, W], 0..1 over the clip.
+
+        `target` is a class number or label; None takes the class predicted. Raises QueryError for an unknown class.
+        """
+        maps = self.grad_cam_cells(layer, target)
+        return np.stack([enlarge(image, self.clip.height, self.clip.width) for image in maps])
+
+    def grad_cam_cells(self, layer: str | None = None, target: Target = None) -> NDArray[np.float32]:
+        """`grad_cam` at the feature map's own resolution, [T, h, w]."""
+        key = (self.check_layer(layer).split(".")[0], self.target_index(target))
+        if key not in self._grad_cams:
+            evidence = grad_cam(self.model, self._video, *key)
+            self._grad_cams[key] = evidence / max(float(evidence.max()), 1e-12)
+        return self._grad_cams[key]
+
+    def offset_statistics(self, layer: str | None = None) -> OffsetStatistics:
+        """Magnitude, direction, out-of-frame share and attention entropy of a layer, frame by frame."""
+        layer = self.check_layer(layer)
+        if layer not in self._statistics:
+            self._statistics[layer] = offset_statistics(self.traces[layer], self.grid(layer))
+        return self._statistics[layer]
+
+    def figure5(
+        self, query: Query | None = None, layer: str | None = None, levels: int | None = None, target: Target = None
+    ) -> NDArray[np.uint8]:
+        """The paper's Figure 5 for one query: frame t | attention on t+1 | motion saliency | Grad-CAM, uint8 [*, *, 3].
+
+        Without a query, the most salient place of the middle frame is taken; without levels, as many as the layer has.
+        """
+        from sifa_core.explain.figure5 import render  # matplotlib is slow to import; predictions do without it
+
+        return render(self, query, layer, levels, target)
+
+    def save(
+        self,
+        path: str | Path,
+        query: Query | None = None,
+        layer: str | None = None,
+        levels: int | None = None,
+        target: Target = None,
+    ) -> Path:
+        """Write the analysis as .html (interactive, self-contained), .png, .svg or .pdf (Figure 5) or .json.
+
+        All carry the hashes of model and clip. Raises ExportError for another ending or a place that cannot be written.
+        """
+        from sifa_core.explain.export import save
+
+        return save(self, Path(path), query, layer, levels, target)
+
+    def grid(self, layer: str) -> FeatureGrid:
+        """How the layer's map lies over the clip's pixels."""
+        rows, columns = self.traces[self.check_layer(layer)].saliency.shape[1:]
+        return FeatureGrid(rows, columns, self.clip.height, self.clip.width)
+
+    def default_query(self, layer: str | None = None) -> Query:
+        """The centre of the most salient cell of the middle frame (section 4.4 takes the centre frame)."""
+        layer = self.check_layer(layer)
+        maps = self.traces[layer].saliency
+        t = min((self.num_frames - 1) // 2, len(maps) - 1)
+        row, column = np.unravel_index(maps[t].argmax(), maps[t].shape)
+        x, y = self.grid(layer).to_pixels(np.array([column, row], dtype=float))
+        return t, float(x), float(y)
+
+    def check_layer(self, layer: str | None) -> str:
+        """The layer itself, or the last one for None. Raises QueryError if there is no such layer."""
+        if layer is None:
+            return self.layers[-1]
+        if layer not in self.traces:
+            raise QueryError(f"There is no SIFA layer {layer!r}; choose one of {', '.join(self.layers)}.")
+        return layer
+
+    def check_frame(self, t: int) -> int:
+        """t as an int. Raises QueryError unless it is a feature frame."""
+        if isinstance(t, bool) or int(t) != t or not 0 <= t < self.num_frames:
+            raise QueryError(f"There is no feature frame {t}; they run from 0 to {self.num_frames - 1}.")
+        return int(t)
+
+    def check_query(self, query: Query) -> Query:
+        """The query as (int, float, float). Raises QueryError if it is no such triple or outside the clip."""
+        try:
+            t, x, y = query
+            x, y = float(x), float(y)
+            t = self.check_frame(t)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise QueryError(f"A query is (frame, x, y), three numbers, not {query!r}.") from error
+        width, height = self.clip.width, self.clip.height
+        if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+            raise QueryError(f"The point ({x:g}, {y:g}) is outside the clip, which has {width} x {height} pixels.")
+        return t, x, y
+
+    def target_index(self, target: Target) -> int:
+        """Class number of a label or number; None gives the predicted class. Raises QueryError for an unknown class."""
+        labels: Sequence[str] = self.info.labels
+        if target is None:
+            return int(self.logits.argmax())
+        if isinstance(target, str) and target in labels:
+            return labels.index(target)
+        if isinstance(target, int) and not isinstance(target, bool) and 0 <= target < len(labels):
+            return target
+        raise QueryError(f"There is no class {target!r}; the model has {len(labels)} classes.")

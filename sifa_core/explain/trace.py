@@ -1,0 +1,70 @@
+"""What the SIFA layers did in one forward, caught by hooks that are removed afterwards.
+
+Legend: T attended frames, K taps, h x w cells of a layer's map.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.hooks import RemovableHandle
+
+from sifa_core.layers import motion_saliency_map
+from sifa_core.layers.sifa import InterFrameAttention
+from sifa_core.models import VideoModel
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """One SIFA layer in one forward of one clip. T is one less than the feature frames if the last one is skipped."""
+
+    kernel_size: int
+    offset: NDArray[np.float32]
+    """[T, K, 2, h, w]: (x, y) in cells; how far each tap was moved off the regular grid."""
+    weights: NDArray[np.float32]
+    """[T, K, h, w]: attention weights (Eq. 7), exactly those the forward used."""
+    saliency: NDArray[np.float32]
+    """[T, h, w]: channel mean of |MSM| (Eq. 5), not normalised."""
+
+
+class Trace:
+    """Context manager: `with Trace(model) as trace: model(video)` fills `trace.layers` by layer name, in order.
+
+    The video must hold one clip. Hooks are removed on leaving, also after an error.
+    """
+
+    def __init__(self, model: VideoModel) -> None:
+        self.layers: dict[str, LayerTrace] = {}
+        self._modules = {name: layer.attention for name, layer in model.sifa_layers().items()}
+        self._handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> Trace:
+        for name, module in self._modules.items():
+            self._handles.append(module.register_forward_hook(self._hook(name)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        while self._handles:
+            self._handles.pop().remove()
+
+    def _hook(self, name: str) -> Any:
+        def hook(module: InterFrameAttention, inputs: tuple[Tensor, Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
+            query, memory, offset = inputs
+            # The operator takes (dy, dx) pairs; everything outside it speaks of (x, y).
+            by_tap = offset.detach().float().unflatten(1, (-1, 2)).flip(2)
+            saliency = motion_saliency_map(query, memory).abs().mean(1)
+            self.layers[name] = LayerTrace(
+                module.kernel_size,
+                by_tap.cpu().numpy(),
+                output[1].detach().float().cpu().numpy(),
+                saliency.detach().float().cpu().numpy(),
+            )
+
+        return hook

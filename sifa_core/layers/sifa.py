@@ -1,0 +1,82 @@
+"""The SIFA block (paper, section 3.2): every frame attends to a deformable neighbourhood in the frame after it.
+
+Legend: B clips, T frames, C channels, H x W cells, k kernel size, K = k*k taps; N = B*T (or B*(T-1) pairs).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sifa_core import ops
+from sifa_core.layers.gates import build_gate
+from sifa_core.layers.offsets import build_offset_estimator
+from sifa_core.layers.registry import TemporalConfig, register_temporal
+
+
+class InterFrameAttention(nn.Module):
+    """Local attention of a query map over sampled points of a memory map (Eq. 1, 2, 6, 7).
+
+    A module of its own so that a forward hook sees exactly the offsets and weights that the forward used.
+    """
+
+    def __init__(self, kernel_size: int, scale: str) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.scale = scale
+
+    def forward(self, query: Tensor, memory: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, H, W) twice and offsets (N, 2K, H, W) in cells -> aggregate (N, C, H, W), weights (N, K, H, W)."""
+        return ops.sifa_attention(query, memory, offset, kernel_size=self.kernel_size, scale=self.scale)
+
+
+class SIFA(nn.Module):
+    """Stand-alone Inter-Frame Attention: `Y[t] = f[t] + aggregate(f[t], f[t+1])` (Eq. 3 to 7).
+
+    With `last_frame="self"` the last frame attends to itself and T frames come out (section 3.1); with "skip" it is
+    left as it is, as in the authors' code.
+    """
+
+    def __init__(self, channels: int, config: TemporalConfig, *, deformable: bool = True) -> None:
+        super().__init__()
+        self.kernel_size = config.kernel_size
+        self.last_frame = config.last_frame
+        source = config.offset_from if deformable else "regular"
+        self.offset = build_offset_estimator(source, channels, config.kernel_size)
+        self.attention = InterFrameAttention(config.kernel_size, config.scale)
+        self.gate = build_gate(config.gate, channels)
+
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        """x: (B*T, C, H, W), T = `frames` consecutive rows a clip. Returns the same shape."""
+        rows, following_rows = frame_pairs(x.shape[0], frames, self.last_frame, x.device)
+        if rows.numel() == 0:  # "skip" with one frame: there is no pair to attend over
+            return x
+        current, following = x if self.last_frame == "self" else x[rows], x[following_rows]
+        aggregate, _ = self.attention(current, following, self.offset(current, following))
+        enhanced = current + self.gate(aggregate)
+        return enhanced if self.last_frame == "self" else x.index_put((rows,), enhanced)
+
+
+def frame_pairs(count: int, frames: int, last_frame: str, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Row numbers of frame t and of frame t+1 in a folded batch of `count` = B*T maps, T = `frames`.
+
+    "self" pairs the last frame with itself (B*T pairs); "skip" has no pair for it (B*(T-1) pairs). Indexing with them
+    allocates: a shift along time must never copy between overlapping views of one tensor.
+    """
+    rows = torch.arange(count, device=device)
+    is_last = rows % frames == frames - 1
+    if last_frame == "self":
+        return rows, torch.where(is_last, rows, rows + 1)
+    return rows[~is_last], rows[~is_last] + 1
+
+
+@register_temporal("sifa")
+def sifa(channels: int, config: TemporalConfig) -> SIFA:
+    """The full block: offsets from `config.offset_from` (Table 1a "SIFA"; Table 1b)."""
+    return SIFA(channels, config)
+
+
+@register_temporal("sifa_r")
+def sifa_regular(channels: int, config: TemporalConfig) -> SIFA:
+    """Attention over the regular k x k grid, no offsets (Table 1a "SIFA_R")."""
+    return SIFA(channels, config, deformable=False)

@@ -1,0 +1,17 @@
+"""Models and their checkpoints."""
+
+from sifa_core.models.base import ModelInfo, VideoModel
+from sifa_core.models.checkpoint import load_model, save_checkpoint
+from sifa_core.models.registry import create_model, model_names
+from sifa_core.models.sifa_net import SifaNet, SifaNetConfig
+
+__all__ = [
+    "ModelInfo",
+    "SifaNet",
+    "SifaNetConfig",
+    "VideoModel",
+    "create_model",
+    "load_model",
+    "model_names",
+    "save_checkpoint",
+]
