@@ -25,7 +25,6 @@ from sifa_core.explain.statistics import OffsetStatistics, offset_statistics
 from sifa_core.explain.trace import LayerTrace, Trace
 from sifa_core.models import ModelInfo, VideoModel
 
-
 Target = int | str | None
 """A class by number or label; None means the one predicted."""
 

@@ -73,7 +73,9 @@ def describe(
         "query": {"t": t, "x": x, "y": y, "layer": layer, "levels": levels},
         "sampling_points": {"selected": _points(analysis.sampling_points(query, layer, levels))}
         | {name: _points(analysis.sampling_points(query, name)) for name in analysis.layers},
-        "motion_saliency": {name: _rounded(normalise(analysis.traces[name].saliency, "clip")) for name in analysis.layers},
+        "motion_saliency": {
+            name: _rounded(normalise(analysis.traces[name].saliency, "clip")) for name in analysis.layers
+        },
         "grad_cam": {
             "layer": layer,
             "target": analysis.target_index(target),

@@ -10,9 +10,11 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from sifa_core.explain.analysis import Analysis, Target
@@ -51,14 +53,12 @@ def compose(
     weights = _draw_attention(pictures[1], analysis.frame(points.frame), points, f"Attention on frame {following}")
     _draw_heat(pictures[2], analysis.frame(points.frame), saliency, "Motion saliency map")
     _box_salient(pictures[2], saliency)
-    heat = _draw_heat(pictures[3], analysis.frame(points.frame), evidence, f"Grad-CAM: {_class(analysis, target)}")
+    _draw_heat(pictures[3], analysis.frame(points.frame), evidence, f"Grad-CAM: {_class(analysis, target)}")
     scales[0].set_axis_off()
+    heat = ScalarMappable(Normalize(0, 1), HEAT_MAP)
     labels = ["attention weight", "0 to 1 over the frame", "0 to 1 over the clip"]
     for axes, mappable, label in zip(scales[1:], (weights, heat, heat), labels, strict=True):
-        bar = figure.colorbar(mappable, cax=axes, orientation="horizontal")
-        bar.set_label(label, fontsize=9)
-        bar.ax.tick_params(labelsize=8)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        _draw_scale(figure, axes, mappable, label)
     figure.suptitle(_title(analysis, layer, query, points), fontsize=11, x=0.01, ha="left", parse_math=False)
     return figure
 
@@ -111,7 +111,7 @@ def _mark_query(axes: Axes, x: float, y: float) -> None:
     axes.plot(x, y, "o", markersize=10, color=QUERY_COLOUR, markeredgecolor="white", markeredgewidth=1.8)
 
 
-def _draw_attention(axes: Axes, picture: NDArray[np.uint8], points: SamplingPoints, title: str) -> matplotlib.cm.ScalarMappable:
+def _draw_attention(axes: Axes, picture: NDArray[np.uint8], points: SamplingPoints, title: str) -> ScalarMappable:
     _show(axes, (picture * 0.65).astype(np.uint8), title)  # darker, so that the points' colours can be read
     x, y = points.query[1:]
     for number in points.strongest(3):
@@ -120,7 +120,8 @@ def _draw_attention(axes: Axes, picture: NDArray[np.uint8], points: SamplingPoin
     share = (points.weights - low) / (high - low) if high > low else np.ones_like(points.weights)
     order = np.argsort(points.weights, kind="stable")  # strongest on top
     drawn = axes.scatter(
-        *points.points[order].T,
+        points.points[order, 0],
+        points.points[order, 1],
         c=points.weights[order],
         s=18 + 70 * share[order],
         cmap=WEIGHT_MAP,
@@ -133,9 +134,18 @@ def _draw_attention(axes: Axes, picture: NDArray[np.uint8], points: SamplingPoin
     return drawn
 
 
-def _draw_heat(axes: Axes, picture: NDArray[np.uint8], values: NDArray[np.float32], title: str) -> matplotlib.cm.ScalarMappable:
-    _show(axes, cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), title)
-    return axes.imshow(values, cmap=HEAT_MAP, vmin=0, vmax=1, alpha=0.62)
+def _draw_heat(axes: Axes, picture: NDArray[np.uint8], values: NDArray[np.float32], title: str) -> None:
+    _show(axes, np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2).astype(np.uint8), title)
+    axes.imshow(values, cmap=HEAT_MAP, vmin=0, vmax=1, alpha=0.25 + 0.5 * values)  # the picture shows where little is
+
+
+def _draw_scale(figure: Figure, axes: Axes, mappable: ScalarMappable, label: str) -> None:
+    bar = figure.colorbar(mappable, cax=axes, orientation="horizontal", ticks=MaxNLocator(5))
+    axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
+    bar.set_label(label, fontsize=9)
+    axes.tick_params(labelsize=8)
+    for side in axes.spines.values():
+        side.set_visible(False)
 
 
 def _box_salient(axes: Axes, values: NDArray[np.float32]) -> None:

@@ -37,13 +37,13 @@ class FeatureGrid:
         return (pixels + 0.5) / self.stride - 0.5
 
     def contains(self, pixels: FloatArray) -> NDArray[np.bool_]:
-        """Whether pixel coordinates [..., 2] lie within the picture, whose edges are half a pixel beyond the centres."""
+        """Whether pixel coordinates [..., 2] lie within the picture, which ends half a pixel past the outer centres."""
         limits = np.array([self.width, self.height]) - 0.5
-        return ((pixels >= -0.5) & (pixels <= limits)).all(-1)
+        return np.asarray(((pixels >= -0.5) & (pixels <= limits)).all(-1))
 
 
 def read_bilinear(maps: FloatArray, cells: FloatArray) -> FloatArray:
-    """Values of maps [..., rows, columns] between cells, at [P, 2] (column, row); beyond the edge the edge's. [..., P]."""
+    """Maps [..., rows, columns] read at P places (column, row) [P, 2]: [..., P]. Beyond the edge, the edge's value."""
     rows, columns = maps.shape[-2:]
     column = np.clip(cells[:, 0], 0, columns - 1)
     row = np.clip(cells[:, 1], 0, rows - 1)

@@ -20,4 +20,4 @@ def normalise(maps: NDArray[np.float32], scope: str) -> NDArray[np.float32]:
 
 def enlarge(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
     """A map [h, w] at [height, width], bilinear, cell centres where `FeatureGrid` puts them."""
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)

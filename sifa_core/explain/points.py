@@ -61,7 +61,7 @@ def compose_points(
 def _expand(
     trace: LayerTrace, t: int, origins: FloatArray, bases: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The K points around each of the [P, 2] origins, and around their bases: cells and bases [P*K, 2], weights [P*K]."""
+    """The K points around each of P origins, and around their bases: cells and bases [P*K, 2], weights [P*K]."""
     taps = regular_taps(trace.kernel_size)
     offset = read_bilinear(trace.offset[t], origins).transpose(2, 0, 1)  # [P, K, 2]
     weights = read_bilinear(trace.weights[t], origins).T  # [P, K]

@@ -55,7 +55,9 @@ class Trace:
             self._handles.pop().remove()
 
     def _hook(self, name: str) -> Any:
-        def hook(module: InterFrameAttention, inputs: tuple[Tensor, Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
+        def hook(
+            module: InterFrameAttention, inputs: tuple[Tensor, Tensor, Tensor], output: tuple[Tensor, Tensor]
+        ) -> None:
             query, memory, offset = inputs
             # The operator takes (dy, dx) pairs; everything outside it speaks of (x, y).
             by_tap = offset.detach().float().unflatten(1, (-1, 2)).flip(2)

@@ -6,6 +6,8 @@ vertical and 2i+1 the horizontal offset of tap i, as in deformable convolution.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -40,7 +42,7 @@ class ConvOffset(nn.Module):
     def reset_special_parameters(self) -> None:
         """Zero the convolution; called again after a model's general initialisation."""
         nn.init.zeros_(self.conv.weight)
-        nn.init.zeros_(self.conv.bias)
+        nn.init.zeros_(cast(Tensor, self.conv.bias))
 
     def forward(self, current: Tensor, following: Tensor) -> Tensor:
         """Two maps (N, C, H, W) -> offsets (N, 2K, H, W)."""

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sifa_core.errors import ModelError
-from sifa_core.layers import SIFA
+from sifa_core.layers import SIFA, TemporalConfig
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -46,8 +46,10 @@ class ModelInfo:
 
 
 class VideoModel(nn.Module):
-    """Base of SIFA-Net and SIFA-Transformer. Inside, frames are folded into the batch: (B*T, C, H, W), channels_last."""
+    """Base of SIFA-Net and SIFA-Transformer. Frames are folded into the batch: (B*T, C, H, W), channels_last."""
 
+    config: TemporalConfig
+    """The frozen configuration that the model was built from."""
     info: ModelInfo
     spatial_stride: int
     """Input pixels per cell of the last feature map."""

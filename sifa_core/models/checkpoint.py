@@ -180,7 +180,9 @@ def _download(repository: str) -> Path:
     try:
         return Path(huggingface_hub.hf_hub_download(repository, HUB_FILE))
     except HFValidationError as error:
-        raise CheckpointError(f"{HUB_PREFIX}{repository} is no repository name; write {HUB_PREFIX}user/repo.") from error
+        raise CheckpointError(
+            f"{HUB_PREFIX}{repository} is no repository name; write {HUB_PREFIX}user/repo."
+        ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{HUB_PREFIX}{repository} cannot be downloaded: {reason}") from error

@@ -27,7 +27,7 @@ class Stem(nn.Module):
         nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, video: Tensor) -> Tensor:
-        """(B, 3, T*s, H, W) -> (B*T, C, ceil(H/2), ceil(W/2)); a last window that is not full repeats the last frame."""
+        """(B, 3, T*s, H, W) -> (B*T, C, H/2, W/2), rounded up; a window that is not full repeats the last frame."""
         missing = -video.shape[2] % self.temporal_stride
         if missing:
             video = torch.cat([video, video[:, :, -1:].expand(-1, -1, missing, -1, -1)], dim=2)
@@ -68,22 +68,3 @@ class Bottleneck(nn.Module):
             x = self.temporal(x, frames)
         x = self.bn3(self.conv3(x))
         return F.relu(x + shortcut, inplace=True)
-
-
-def initialise(model: nn.Module) -> None:
-    """He initialisation of a whole network, once; then every module that has a special start gets it back.
-
-    Convolution weights are laid out channels_last, the format that the feature maps are in.
-    """
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-            module.to(memory_format=torch.channels_last)
-        elif isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=0.01)
-            nn.init.zeros_(module.bias)
-    for module in model.modules():
-        if hasattr(module, "reset_special_parameters"):
-            module.reset_special_parameters()

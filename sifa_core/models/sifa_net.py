@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from sifa_core.errors import ConfigError
 from sifa_core.layers import SIFA, TemporalConfig, build_temporal, temporal_names
+from sifa_core.layers.initialisation import initialise
 from sifa_core.layers.registry import check_choice
 from sifa_core.models.base import ModelInfo, VideoModel
 from sifa_core.models.registry import register_model
-from sifa_core.models.resnet import EXPANSION, Bottleneck, Stem, initialise
+from sifa_core.models.resnet import EXPANSION, Bottleneck, Stem
 
 STAGES = ("res2", "res3", "res4", "res5")
 """The paper's names of ResNet's stages; "res2" is torchvision's layer1."""
@@ -51,7 +52,8 @@ class SifaNetConfig(TemporalConfig):
         if len(self.layers) != len(STAGES):
             raise ConfigError(f"layers={self.layers} needs {len(STAGES)} numbers, the blocks in {', '.join(STAGES)}.")
         positive = ("num_classes", "width", "temporal_stride", "num_frames", "input_size")
-        counts = {f"layers[{i}]": count for i, count in enumerate(self.layers)} | {n: getattr(self, n) for n in positive}
+        counts = {f"layers[{index}]": count for index, count in enumerate(self.layers)}
+        counts |= {name: getattr(self, name) for name in positive}
         for name, value in counts.items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name}={value!r} is not possible; it is a whole number of at least 1.")
@@ -61,6 +63,8 @@ class SifaNetConfig(TemporalConfig):
 
 class SifaNet(VideoModel):
     """Clips (B, 3, T, H, W), normalised -> logits (B, classes)."""
+
+    config: SifaNetConfig
 
     def __init__(self, config: SifaNetConfig, name: str = "sifa_net") -> None:
         super().__init__()
