@@ -14,6 +14,9 @@ THUMBNAIL_SIDE = 64
 _CUT_DIFFERENCE = 40.0
 """Mean change of grey level, of 255, from which two frames are taken for different scenes if flow cannot explain it."""
 
+_LARGEST_MOTION = 0.25
+"""Share of the short side from one frame to the next; more is a flash or a flow that went astray."""
+
 
 def thumbnail_size(width: int, height: int) -> tuple[int, int]:
     """(width, height) of a thumbnail with the shape of the picture; short sides stay as they are below 64."""
@@ -41,11 +44,12 @@ def motion_between(thumbnails: Sequence[NDArray[np.uint8]]) -> NDArray[np.float6
             # Too few pixels for flow patches: the change of grey level stands in for the movement.
             motion[i] = float(np.abs(after.astype(np.float64) - before).mean()) / 255.0
             continue
-        flow = flow_finder.calc(before, after, None)
+        flow = np.asarray(flow_finder.calc(before, after, np.zeros((*before.shape, 2), np.float32)), np.float32)
         if _is_cut(before, after, flow):
             motion[i] = np.nan
             continue
-        motion[i] = float(np.percentile(np.hypot(flow[..., 0], flow[..., 1]), 95)) / short_side
+        length = float(np.percentile(np.hypot(flow[..., 0], flow[..., 1]), 95)) / short_side
+        motion[i] = min(length, _LARGEST_MOTION)
     return motion
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,14 +64,9 @@ class Clip:
         for field, values in (("timestamps", self.timestamps), ("indices", self.indices)):
             if np.shape(values) != (len(frames),):
                 raise ClipError(f"A clip of {len(frames)} frames needs as many {field}, not {np.shape(values)}.")
-        for field, values, dtype in (
-            ("frames", frames, np.uint8),
-            ("timestamps", self.timestamps, np.float64),
-            ("indices", self.indices, np.int64),
-        ):
-            view = np.ascontiguousarray(values, dtype=dtype).view()
-            view.flags.writeable = False
-            object.__setattr__(self, field, view)
+        object.__setattr__(self, "frames", _read_only(frames, np.uint8))
+        object.__setattr__(self, "timestamps", _read_only(self.timestamps, np.float64))
+        object.__setattr__(self, "indices", _read_only(self.indices, np.int64))
 
     @classmethod
     def from_array(cls, frames: NDArray[np.uint8], *, fps: float = 30.0, name: str = "array") -> Clip:
@@ -140,6 +136,13 @@ class Clip:
         frames = self.frames[order]
         source = replace(self.source, name=f"{self.source.name} ({what})", sha256=_digest(frames))
         return Clip(frames, self.timestamps, self.indices[order], source)
+
+
+def _read_only(values: NDArray[Any], dtype: type) -> NDArray[Any]:
+    # A view, so that an array which the caller still owns stays writable for the caller.
+    view: NDArray[Any] = np.ascontiguousarray(values, dtype=dtype).view()
+    view.flags.writeable = False
+    return view
 
 
 def _digest(frames: NDArray[np.uint8]) -> str:

@@ -82,7 +82,7 @@ class VideoFile:
     handle: BinaryIO
 
     @contextmanager
-    def stream(self) -> Iterator[tuple[av.container.InputContainer, av.video.stream.VideoStream]]:
+    def stream(self, limits: Limits) -> Iterator[tuple[av.container.InputContainer, av.video.stream.VideoStream]]:
         """The container and its first stream of moving pictures, from the beginning.
 
         Raises NotAVideoError, BrokenVideoError, NoVideoStreamError, ClipTooLargeError.
@@ -92,7 +92,7 @@ class VideoFile:
             container = av.open(
                 _Reader(self.handle, self.clock),
                 mode="r",
-                options=dict(_OPTIONS),
+                options={**_OPTIONS, "max_pixels": str(limits.max_pixels)},
                 metadata_errors="replace",
                 buffer_size=1 << 18,
                 timeout=self.clock.seconds,

@@ -13,7 +13,16 @@ from av.sidedata.sidedata import Type
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-_UNSPECIFIED = 2
+# From the numbers that files use (ITU-T H.273) to the scaler's.
+_COLORSPACES = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
 # Exact rounding and full chroma resolution: these few frames are looked at closely.
 _QUALITY = int(Interpolation.BICUBIC) | int(Interpolation.ACCURATE_RND) | int(Interpolation.FULL_CHR_H_INT)
 
@@ -63,24 +72,23 @@ def presentation(frame: av.VideoFrame, pixel_aspect: Fraction | None, max_short_
 def to_rgb(frame: av.VideoFrame, show: Presentation, reformatter: VideoReformatter) -> NDArray[np.uint8]:
     """uint8 [H, W, 3] picture of a frame."""
     has_alpha = frame.format.name == "pal8" or any(component.is_alpha for component in frame.format.components)
-    colorspace = None
-    if frame.colorspace == _UNSPECIFIED and not frame.format.is_rgb:
-        # What players assume: high definition is BT.709, the rest BT.601.
-        colorspace = Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601
+    # For files that do not say, what players assume: high definition is BT.709, the rest BT.601.
+    usual = Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601
     converted = reformatter.reformat(
         frame,
         format="rgba" if has_alpha else "rgb24",
-        src_colorspace=colorspace,
+        src_colorspace=_COLORSPACES.get(frame.colorspace, usual),
         dst_color_range=ColorRange.JPEG,
         interpolation=_QUALITY,
     )
-    picture = converted.to_ndarray()
+    picture = np.asarray(converted.to_ndarray(), np.uint8)
     if has_alpha:
         picture = _over_white(picture)
     stored_size = (show.height, show.width) if show.transpose else (show.width, show.height)
     if (picture.shape[1], picture.shape[0]) != stored_size:
         shrinks = stored_size[0] < picture.shape[1] or stored_size[1] < picture.shape[0]
-        picture = cv2.resize(picture, stored_size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        picture = np.asarray(cv2.resize(picture, stored_size, interpolation=method), np.uint8)
     if show.transpose:
         picture = picture.transpose(1, 0, 2)
     if show.flip_x:
@@ -92,10 +100,10 @@ def to_rgb(frame: av.VideoFrame, show: Presentation, reformatter: VideoReformatt
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """(a, b, c, d): a stored point (p, q) is shown at (a p + c q, b p + d q), in 65536ths, y down."""
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
-    if data is None:
+    matrices = [data for data in frame.side_data if data.type == Type.DISPLAYMATRIX]  # type: ignore[attr-defined]
+    if not matrices:
         return 65536, 0, 0, 65536
-    matrix = np.frombuffer(bytes(data), np.int32, 9)
+    matrix = np.frombuffer(bytes(matrices[0]), np.int32, 9)
     a, b, c, d = (int(matrix[i]) for i in (0, 1, 3, 4))
     return (a, b, c, d) if a * d - b * c else (65536, 0, 0, 65536)
 
