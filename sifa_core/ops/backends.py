@@ -5,14 +5,17 @@ SIFA_BACKEND is one of: auto (the fastest that works here), reference, dense, cp
 
 from __future__ import annotations
 
+import functools
 import os
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 
-from sifa_core.errors import UnknownNameError
-from sifa_core.ops import dense, reference
+from sifa_core.errors import ModelError, UnknownNameError
+from sifa_core.ops import cpu, dense, reference
+from sifa_core.ops.build import BuildError
 
 NAMES = ("auto", "reference", "dense", "cpu", "cuda")
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -29,6 +32,7 @@ class Backend(NamedTuple):
 
 _REFERENCE = Backend("reference", reference.attention, reference.attention_backward)
 _DENSE = Backend("dense", dense.attention, dense.attention_backward)
+_CPU = Backend("cpu", cpu.attention, cpu.attention_backward)
 
 
 def requested() -> str:
@@ -39,11 +43,42 @@ def requested() -> str:
     return name
 
 
+@functools.lru_cache(maxsize=None)
+def _why_not_cpu() -> str | None:
+    """Build the CPU library; None, or the reason why that failed. The answer is kept for the life of the process."""
+    try:
+        cpu.prepare()
+    except BuildError as error:
+        return str(error)
+    return None
+
+
+@functools.lru_cache(maxsize=None)
+def _notice(message: str) -> None:
+    """Warn about `message` once per process."""
+    warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
 def select(device: torch.device, dtype: torch.dtype) -> Backend:
-    """The implementation for tensors of this device and data type."""
+    """The implementation for tensors of this device and data type.
+
+    "auto" falls back to the portable form with one notice; a back end asked for by name must work or ModelError is
+    raised.
+    """
     name = requested()
     if name == "reference":
         return _REFERENCE
+    if name == "dense":
+        return _DENSE
+    if name in ("cpu", "cuda") and name != device.type:
+        raise ModelError(f"SIFA_BACKEND={name} cannot work on tensors that are on {device}.")
+    if device.type == "cpu":
+        reason = _why_not_cpu()
+        if reason is None:
+            return _CPU
+        if name == "cpu":
+            raise ModelError(f"SIFA_BACKEND=cpu cannot be used: {reason}.")
+        _notice(f"The SIFA operator runs in its slower portable form, because {reason}.")
     return _DENSE
 
 

@@ -1,4 +1,4 @@
-"""The SIFA operator as the paper defines it (Eq. 1, 6, 7), in plain PyTorch: the definition all back ends are tested against.
+"""The SIFA operator as the paper defines it (Eq. 1, 6, 7), in plain PyTorch; all back ends are tested against it.
 
 N images, G groups, C channels, K taps, P = H*W places.
 """

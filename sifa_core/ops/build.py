@@ -1,0 +1,131 @@
+"""Turns the CPU kernel's source into a loaded library with the machine's own compiler, once per machine.
+
+The library is cached under a name made from everything that went into it, so a cache directory may be shared by
+users, versions and machines. Nothing is compiled when this module is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+KERNELS = Path(__file__).resolve().parents[2] / "cuda"
+"""Where the kernel sources lie."""
+
+_COMMON_FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared")
+_FLAG_CHOICES = (
+    ("-march=native", "-fopenmp"),
+    ("-march=native", "-fopenmp-simd"),
+    ("-fopenmp",),
+    (),
+)
+"""Tried in this order; not every compiler has OpenMP or knows its host processor."""
+_TIMEOUT_S = 120
+
+
+class BuildError(Exception):
+    """The library could not be made on this machine; the message says why in one line."""
+
+
+def cache_directory() -> Path:
+    """SIFA_CACHE_DIR if set, else sifa_core in the user's cache directory."""
+    named = os.environ.get("SIFA_CACHE_DIR")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sifa_core"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a cache entry so that no other process ever sees part of it. Raises OSError where it may not write."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def find_compiler() -> list[str]:
+    """The command of a C++ compiler: CXX if set, else the first usual name on PATH. Raises BuildError if none."""
+    named = os.environ.get("CXX")
+    for command in [named] if named else ["c++", "g++", "clang++"]:
+        words = shlex.split(command)
+        if words and shutil.which(words[0]):
+            return words
+    raise BuildError("there is no C++ compiler" if not named else f"the C++ compiler CXX={named} was not found")
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BuildError(f"{command[0]} could not be run: {error}") from error
+
+
+def _processor() -> str:
+    """What -march=native depends on. Elsewhere than on Linux the machine's name stands in for its processor."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+        wanted = ("model name", "cpu family", "model\t", "flags", "Features", "CPU part", "isa")
+        return platform.machine() + "".join(sorted({line for line in lines if line.startswith(wanted)}))
+    return f"{platform.machine()} {platform.processor()} {platform.node()}"
+
+
+def _compile(compiler: list[str], source: Path, output: Path) -> None:
+    for flags in _FLAG_CHOICES:
+        result = _run([*compiler, *_COMMON_FLAGS, *flags, str(source), "-o", str(output)])
+        if result.returncode == 0:
+            return
+    reason = (result.stderr.strip().splitlines() or [f"exit status {result.returncode}"])[-1]
+    raise BuildError(f"{compiler[0]} could not compile {source.name}: {reason}")
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise BuildError(f"the library made from {path.name} cannot be loaded: {error}") from error
+
+
+@functools.lru_cache(maxsize=None)
+def load_library(source_name: str) -> ctypes.CDLL:
+    """The library made from KERNELS / source_name, built now if no cache has it. Raises BuildError.
+
+    Processes that build the same library at once all succeed: each compiles to a place of its own and the last
+    rename wins. If the cache cannot be written, the library lives in a temporary directory that is removed as soon
+    as it is loaded.
+    """
+    source = KERNELS / source_name
+    try:
+        text = source.read_bytes()
+    except OSError as error:
+        raise BuildError(f"{source} cannot be read") from error
+    compiler = find_compiler()
+    version = _run([*compiler, "--version"]).stdout
+    ingredients = repr((text, compiler, version, _COMMON_FLAGS, _FLAG_CHOICES, _processor()))
+    key = hashlib.sha256(ingredients.encode()).hexdigest()[:32]
+    cached = cache_directory() / f"{source.stem}-{key}.so"
+    if cached.is_file():
+        with contextlib.suppress(BuildError):
+            return _load(cached)
+    with tempfile.TemporaryDirectory(prefix="sifa-") as directory:
+        built = Path(directory) / cached.name
+        _compile(compiler, source, built)
+        try:
+            write_atomically(cached, built.read_bytes())
+        except OSError:
+            return _load(built)
+    return _load(cached)
