@@ -1,10 +1,10 @@
 """Stand-alone Inter-Frame Attention (CVPR 2022): models, explanations and data.
 
-    import sifa_core as sifa
-    clip = sifa.read_clip("walk.mp4", num_frames=16)
-    model = sifa.load_model("sifa_net_tiny")
-    analysis = sifa.analyze(model, clip)
-    analysis.save("walk.html")
+import sifa_core as sifa
+clip = sifa.read_clip("walk.mp4", num_frames=16)
+model = sifa.load_model("sifa_net_tiny")
+analysis = sifa.analyze(model, clip)
+analysis.save("walk.html")
 """
 
 from sifa_core.data import Clip, read_clip

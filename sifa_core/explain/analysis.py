@@ -6,6 +6,7 @@ Legend: T feature frames, K taps, H x W pixels of the clip as shown, h x w cells
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -29,6 +30,17 @@ Target = int | str | None
 """A class by number or label; None means the one predicted."""
 
 
+@dataclass(frozen=True)
+class Selection:
+    """What a figure or file is about, with every default filled in and checked. Made by `Analysis.select`."""
+
+    query: Query
+    layer: str
+    levels: int
+    target: int
+    """Class number whose evidence Grad-CAM shows."""
+
+
 def analyze(model: VideoModel, clip: Clip, *, progress: Callable[[str], None] | None = None) -> Analysis:
     """Run `model` once on the whole of every frame of `clip` and keep what its SIFA layers did.
 
@@ -40,16 +52,37 @@ def analyze(model: VideoModel, clip: Clip, *, progress: Callable[[str], None] | 
     tell = progress or (lambda step: None)
     if not model.sifa_layers():
         raise ModelError(f"{model.info.name} was built without SIFA layers, so there is nothing to explain.")
-    info = model.info
     tell("Preparing the frames")
-    video = to_model_input(
-        clip.frames, short_side=info.input_size, stride=model.spatial_stride, mean=info.mean, std=info.std
-    ).to(next(model.parameters()).device)
+    video = prepare(model, clip)
     tell("Running the model")
     model.eval()
     with torch.no_grad(), Trace(model) as trace:
         logits = model(video)
     return Analysis(model, clip, video, logits[0].float().cpu(), trace.layers)
+
+
+def predict(model: VideoModel, clip: Clip) -> list[tuple[str, float]]:
+    """(label, probability) of `clip`, most probable first; for models with or without SIFA layers."""
+    model.eval()
+    with torch.inference_mode():
+        return rank(model(prepare(model, clip))[0].float().cpu(), model.info.labels)
+
+
+def prepare(model: VideoModel, clip: Clip) -> Tensor:
+    """The clip as the model takes it, (1, 3, T, H, W) on its device: whole frames, resized and normalised."""
+    info = model.info
+    video = to_model_input(
+        clip.frames, short_side=info.input_size, stride=model.spatial_stride, mean=info.mean, std=info.std
+    )
+    return video.to(next(model.parameters()).device)
+
+
+def rank(logits: Tensor, labels: Sequence[str]) -> list[tuple[str, float]]:
+    """Logits (classes,) as (label, probability), most probable first."""
+    probabilities = logits.softmax(0)
+    return [
+        (labels[number], float(probabilities[number])) for number in probabilities.argsort(descending=True).tolist()
+    ]
 
 
 class Analysis:
@@ -92,9 +125,7 @@ class Analysis:
     @cached_property
     def predictions(self) -> list[tuple[str, float]]:
         """(label, probability), most probable first. Meaningless if `info.is_trained` is false."""
-        probabilities = self.logits.softmax(0)
-        order = probabilities.argsort(descending=True)
-        return [(self.info.labels[i], float(probabilities[i])) for i in order.tolist()]
+        return rank(self.logits, self.info.labels)
 
     def sampling_points(self, query: Query, layer: str | None = None, levels: int = 1) -> SamplingPoints:
         """Where `query` = (t, x, y) looks in the next frame, read bilinearly between cells of `layer`.
@@ -158,16 +189,27 @@ class Analysis:
             self._statistics[layer] = offset_statistics(self.traces[layer], self.grid(layer))
         return self._statistics[layer]
 
+    def select(
+        self, query: Query | None = None, layer: str | None = None, levels: int | None = None, target: Target = None
+    ) -> Selection:
+        """Check a choice and fill in what is left open: the last layer, the most salient place of the middle frame (the
+        paper takes the centre frame, section 4.4), as many levels as the layer has, the predicted class."""
+        layer = self.check_layer(layer)
+        query = self.default_query(layer) if query is None else self.check_query(query)
+        levels = self.max_levels(layer) if levels is None else levels
+        self.sampling_points(query, layer, levels)
+        return Selection(query, layer, levels, self.target_index(target))
+
     def figure5(
         self, query: Query | None = None, layer: str | None = None, levels: int | None = None, target: Target = None
     ) -> NDArray[np.uint8]:
         """The paper's Figure 5 for one query: frame t | attention on t+1 | motion saliency | Grad-CAM, uint8 [*, *, 3].
 
-        Without a query, the most salient place of the middle frame is taken; without levels, as many as the layer has.
+        Whatever is left out is filled in as `select` says.
         """
         from sifa_core.explain.figure5 import render  # matplotlib is slow to import; predictions do without it
 
-        return render(self, query, layer, levels, target)
+        return render(self, self.select(query, layer, levels, target))
 
     def save(
         self,
@@ -179,11 +221,12 @@ class Analysis:
     ) -> Path:
         """Write the analysis as .html (interactive, self-contained), .png, .svg or .pdf (Figure 5) or .json.
 
-        All carry the hashes of model and clip. Raises ExportError for another ending or a place that cannot be written.
+        All carry the hashes of model and clip. Whatever is left out is filled in as `select` says. Raises ExportError
+        for another ending or a place that cannot be written to.
         """
         from sifa_core.explain.export import save
 
-        return save(self, Path(path), query, layer, levels, target)
+        return save(self, Path(path), self.select(query, layer, levels, target))
 
     def grid(self, layer: str) -> FeatureGrid:
         """How the layer's map lies over the clip's pixels."""

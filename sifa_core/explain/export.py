@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,49 +13,47 @@ import numpy as np
 
 import sifa_core
 from sifa_core.errors import ExportError
-from sifa_core.explain.analysis import Analysis, Target
+from sifa_core.explain.analysis import Analysis, Selection
 from sifa_core.explain.maps import normalise
-from sifa_core.explain.points import Query, SamplingPoints
+from sifa_core.explain.points import SamplingPoints
 
 FIGURES = ("png", "svg", "pdf")
 TEXTS = ("html", "json")
 
 
-def save(
-    analysis: Analysis, path: Path, query: Query | None, layer: str | None, levels: int | None, target: Target
-) -> Path:
+def save(analysis: Analysis, path: Path, selection: Selection) -> Path:
     """See `Analysis.save`. The file appears whole or not at all."""
+    return _write(path, _render(analysis, file_kind(path), selection))
+
+
+def file_kind(path: Path) -> str:
+    """The file's ending, without the dot. Raises ExportError for one that cannot be written."""
     kind = path.suffix.lower().removeprefix(".")
     if kind not in FIGURES + TEXTS:
         endings = ", ".join("." + ending for ending in FIGURES + TEXTS)
         raise ExportError(f"{path.name} cannot be written: the ending must be one of {endings}.")
-    layer = analysis.check_layer(layer)
-    query = analysis.default_query(layer) if query is None else analysis.check_query(query)
-    return _write(path, _render(analysis, kind, query, layer, levels, target))
+    return kind
 
 
-def _render(analysis: Analysis, kind: str, query: Query, layer: str, levels: int | None, target: Target) -> bytes:
+def _render(analysis: Analysis, kind: str, selection: Selection) -> bytes:
     if kind == "html":
         from sifa_core.explain.html import render_html
 
-        return render_html(analysis, query=query, layer=layer, levels=levels, target=target).encode()
+        return render_html(analysis, **asdict(selection)).encode()
     if kind == "json":
-        return json.dumps(describe(analysis, query, layer, levels, target), indent=1, allow_nan=False).encode()
+        return json.dumps(describe(analysis, selection), indent=1, allow_nan=False).encode()
     from sifa_core.explain.figure5 import compose, write
 
-    facts = {"Title": f"SIFA sampling points, {analysis.info.name} {layer}", "Description": _provenance(analysis)}
-    return write(compose(analysis, query, layer, levels, target), kind, facts)
+    facts = {"Title": f"SIFA sampling points, {analysis.info.name}", "Description": _provenance(analysis)}
+    return write(compose(analysis, selection), kind, facts)
 
 
-def describe(
-    analysis: Analysis, query: Query, layer: str, levels: int | None = None, target: Target = None
-) -> dict[str, Any]:
+def describe(analysis: Analysis, selection: Selection) -> dict[str, Any]:
     """Everything about one query as plain values: facts and hashes, predictions, points and statistics by layer.
 
     Coordinates are pixels of the clip as shown, (x, y); maps are at their own resolution, row by row, 0..1.
     """
-    levels = analysis.max_levels(layer) if levels is None else levels
-    t, x, y = query
+    query, layer = selection.query, selection.layer
     source, info = analysis.clip.source, analysis.info
     return {
         "generator": f"sifa_core {sifa_core.__version__}",
@@ -70,16 +69,16 @@ def describe(
         },
         "predictions": _predictions(analysis),
         "feature_frames": analysis.frame_index,
-        "query": {"t": t, "x": x, "y": y, "layer": layer, "levels": levels},
-        "sampling_points": {"selected": _points(analysis.sampling_points(query, layer, levels))}
+        "query": dict(zip("txy", query, strict=True)) | {"layer": layer, "levels": selection.levels},
+        "sampling_points": {"selected": _points(analysis.sampling_points(query, layer, selection.levels))}
         | {name: _points(analysis.sampling_points(query, name)) for name in analysis.layers},
         "motion_saliency": {
             name: _rounded(normalise(analysis.traces[name].saliency, "clip")) for name in analysis.layers
         },
         "grad_cam": {
             "layer": layer,
-            "target": analysis.target_index(target),
-            "cells": _rounded(analysis.grad_cam_cells(layer, target)),
+            "target": selection.target,
+            "cells": _rounded(analysis.grad_cam_cells(layer, selection.target)),
         },
         "offset_statistics": {name: analysis.offset_statistics(name).to_dict() for name in analysis.layers},
     }

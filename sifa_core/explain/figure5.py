@@ -17,8 +17,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from sifa_core.explain.analysis import Analysis, Target
-from sifa_core.explain.points import Query, SamplingPoints
+from sifa_core.explain.analysis import Analysis, Selection
+from sifa_core.explain.points import SamplingPoints
 
 QUERY_COLOUR = "#22c55e"
 LINK_COLOUR = "#a855f7"
@@ -31,17 +31,13 @@ PANEL_INCHES = 4.0
 DPI = 110
 
 
-def compose(
-    analysis: Analysis, query: Query | None, layer: str | None, levels: int | None, target: Target = None
-) -> Figure:
-    """Figure 5 of `query` = (t, x, y) as a matplotlib figure; see `Analysis.figure5` for the defaults."""
-    layer = analysis.check_layer(layer)
-    query = analysis.default_query(layer) if query is None else analysis.check_query(query)
-    levels = analysis.max_levels(layer) if levels is None else levels
-    points = analysis.sampling_points(query, layer, levels)
-    t, x, y = query
+def compose(analysis: Analysis, selection: Selection) -> Figure:
+    """Figure 5 of a selection as a matplotlib figure."""
+    layer = selection.layer
+    points = analysis.sampling_points(selection.query, layer, selection.levels)
+    t, x, y = selection.query
     saliency = analysis.motion_saliency(layer, t)
-    evidence = analysis.grad_cam(layer, target)[points.frame]
+    evidence = analysis.grad_cam(layer, selection.target)[points.frame]
 
     height = PANEL_INCHES * analysis.clip.height / analysis.clip.width
     figure = Figure(figsize=(4 * PANEL_INCHES, height + 1.25), dpi=DPI, facecolor="white", layout="constrained")
@@ -53,21 +49,19 @@ def compose(
     weights = _draw_attention(pictures[1], analysis.frame(points.frame), points, f"Attention on frame {following}")
     _draw_heat(pictures[2], analysis.frame(points.frame), saliency, "Motion saliency map")
     _box_salient(pictures[2], saliency)
-    _draw_heat(pictures[3], analysis.frame(points.frame), evidence, f"Grad-CAM: {_class(analysis, target)}")
+    _draw_heat(pictures[3], analysis.frame(points.frame), evidence, f"Grad-CAM: {_class(analysis, selection.target)}")
     scales[0].set_axis_off()
     heat = ScalarMappable(Normalize(0, 1), HEAT_MAP)
     labels = ["attention weight", "0 to 1 over the frame", "0 to 1 over the clip"]
     for axes, mappable, label in zip(scales[1:], (weights, heat, heat), labels, strict=True):
         _draw_scale(figure, axes, mappable, label)
-    figure.suptitle(_title(analysis, layer, query, points), fontsize=11, x=0.01, ha="left", parse_math=False)
+    figure.suptitle(_title(analysis, layer, points), fontsize=11, x=0.01, ha="left", parse_math=False)
     return figure
 
 
-def render(
-    analysis: Analysis, query: Query | None, layer: str | None, levels: int | None, target: Target = None
-) -> NDArray[np.uint8]:
+def render(analysis: Analysis, selection: Selection) -> NDArray[np.uint8]:
     """`compose` as pixels, uint8 [H, W, 3]."""
-    canvas = FigureCanvasAgg(compose(analysis, query, layer, levels, target))
+    canvas = FigureCanvasAgg(compose(analysis, selection))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # file names may hold any character
         canvas.draw()
@@ -85,8 +79,8 @@ def write(figure: Figure, kind: str, metadata: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def _title(analysis: Analysis, layer: str, query: Query, points: SamplingPoints) -> str:
-    t, x, y = query
+def _title(analysis: Analysis, layer: str, points: SamplingPoints) -> str:
+    t, x, y = points.query
     trained = "" if analysis.info.is_trained else "  (untrained)"
     return (
         f"{analysis.clip.source.name}   |   {analysis.info.name}{trained}, layer {layer}   |   "
@@ -94,10 +88,10 @@ def _title(analysis: Analysis, layer: str, query: Query, points: SamplingPoints)
     )
 
 
-def _class(analysis: Analysis, target: Target) -> str:
+def _class(analysis: Analysis, target: int) -> str:
     if not analysis.info.is_trained:
         return "class hidden, untrained"
-    return analysis.info.labels[analysis.target_index(target)]
+    return analysis.info.labels[target]
 
 
 def _show(axes: Axes, picture: NDArray[np.uint8], title: str) -> None:
