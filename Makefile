@@ -1,0 +1,51 @@
+# make app      set up .venv and serve the page on 127.0.0.1:7860   (MODEL=own.safetensors PORT=8000)
+# make test     set up everything and run all tests, browser tests included
+# make check    lint, format and types
+# make bench    measure the operator and the models on this machine
+# make gpu-check  the same checks and figures for the CUDA kernels, as a report to paste
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 7860
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# OpenMP threads that wait must not spin: beside any other load they would slow everything down.
+export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 0
+
+.PHONY: app test check bench gpu-check browser clean
+
+app: .venv/app.done
+	$(BIN)/python app/main.py --host $(HOST) --port $(PORT) $(if $(MODEL),--model "$(MODEL)")
+
+test: .venv/dev.done browser
+	$(BIN)/python -m pytest
+
+check: .venv/dev.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/dev.done
+	$(BIN)/python -m sifa_core bench
+
+gpu-check: .venv/dev.done
+	$(BIN)/python -m benchmarks.gpu_check
+
+# The browser tests use the Chromium that is there; else Debian's, else the one that Playwright brings.
+browser: .venv/dev.done
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	{ [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update --quiet && apt-get install --quiet --yes chromium; } || \
+	$(BIN)/python -m playwright install --with-deps chromium
+
+.venv/app.done: requirements.txt constraints.txt
+	$(PYTHON) -m venv .venv
+	$(INSTALL) -r requirements.txt
+	touch $@
+
+.venv/dev.done: requirements-dev.txt .venv/app.done
+	$(INSTALL) -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
