@@ -37,7 +37,7 @@ class ClipSource:
     """Degrees clockwise by which the stored picture was turned to show it: 0, 90, 180 or 270."""
     variable_frame_rate: bool = False
     stride: int = 1
-    """Source frames (of average length) from one frame of the clip to the next."""
+    """Source frames (of usual length) from one frame of the clip to the next."""
     warnings: tuple[str, ...] = ()
     """One sentence for each thing that is not as the file or the caller said."""
 

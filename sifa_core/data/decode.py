@@ -17,7 +17,7 @@ from sifa_core.data.clip import Clip, ClipSource
 from sifa_core.data.limits import Limits
 from sifa_core.data.opening import VideoFile, display_name, open_file
 from sifa_core.data.passes import Survey, pictures, survey
-from sifa_core.data.sampling import Window, auto_window, frame_interval, is_variable
+from sifa_core.data.sampling import Window, auto_window, is_variable
 from sifa_core.errors import BrokenVideoError, ClipError, ClipTooShortError
 
 _MOST_FRAMES = 256
@@ -42,7 +42,7 @@ def read_clip(
     max_short_side  larger pictures are reduced to this many pixels on their short side
 
     A stride that does not fit is reduced; a video that is still too short has its last frame repeated. Both are told
-    in `clip.source.warnings`. Where the frame rate varies, a stride means that many average frame intervals.
+    in `clip.source.warnings`. Where the frame rate varies, a stride means that many median frame intervals.
 
     Raises ClipNotFoundError, NotAVideoError, NoVideoStreamError, BrokenVideoError, ClipTooShortError (fewer than two
     frames from `start` on), ClipTooLargeError (a limit is passed) and ClipError (an argument makes no sense).
@@ -57,7 +57,7 @@ def read_clip(
     with open_file(path, limits) as file:
         fixed = start is not None and stride != "auto"
         found = survey(file, limits, max_short_side, thumbnails=not fixed)
-        timestamps = _checked_timestamps(file, found, start or 0)
+        timestamps = _checked_timestamps(file, limits, found, start or 0)
         motion = np.zeros(len(timestamps)) if fixed else motion_between(found.thumbnails)
         window = auto_window(timestamps, motion, num_frames, start=start, stride=stride)
         asked_stride = None if stride == "auto" else stride
@@ -79,14 +79,16 @@ def read_frames(
     _check_number("max_short_side", max_short_side, 1, None)
     with open_file(path, limits) as file:
         found = survey(file, limits, max_short_side, thumbnails=False)
-        timestamps = _checked_timestamps(file, found, 0)
+        timestamps = _checked_timestamps(file, limits, found, 0)
         return _clip(path, file, limits, found, timestamps, choose(timestamps), None)
 
 
-def _checked_timestamps(file: VideoFile, found: Survey, start: int) -> NDArray[np.float64]:
+def _checked_timestamps(file: VideoFile, limits: Limits, found: Survey, start: int) -> NDArray[np.float64]:
     count = len(found.timestamps)
     if found.damaged and count < 2:
-        raise BrokenVideoError(f"{file.name} is a video, but its pictures cannot be decoded.")
+        # The decoder itself refuses pictures over the limit before it takes memory for them, and does not say so.
+        or_large = "" if found.size_known else f": damaged, or larger than the limit of {limits.max_pixels:,} pixels"
+        raise BrokenVideoError(f"{file.name} is a video, but its pictures cannot be decoded{or_large}.")
     if count - start < 2:
         frames = "1 frame" if count == 1 else f"{count} frames" if count else "no frame"
         from_start = f", too few from frame {start} on" if start and count > 1 else ""
@@ -104,14 +106,14 @@ def _clip(
     asked_stride: int | None,
 ) -> Clip:
     assert found.show is not None
-    interval = frame_interval(timestamps)
+    average_interval = float(timestamps[-1] / (len(timestamps) - 1))
     source = ClipSource(
         name=display_name(path),
         sha256=file.sha256,
         width=found.show.shown_width,
         height=found.show.shown_height,
-        fps=1.0 / interval,
-        duration=float(timestamps[-1]) + (found.last_duration or interval),
+        fps=1.0 / average_interval,
+        duration=float(timestamps[-1]) + (found.last_duration or average_interval),
         num_frames=len(timestamps),
         codec=found.codec,
         rotation=found.show.rotation,

@@ -34,8 +34,6 @@ class Survey:
 
     timestamps: list[float] = field(default_factory=list)
     """[N] seconds since the first frame, rising."""
-    stamps: list[int | None] = field(default_factory=list)
-    """[N] the file's own time stamps, in units of its stream."""
     thumbnails: list[NDArray[np.uint8]] = field(default_factory=list)
     """[N] small grey pictures, if they were asked for."""
     kept: list[av.VideoFrame] | None = field(default_factory=list)
@@ -45,7 +43,9 @@ class Survey:
     stated_frames: int = 0
     last_duration: float = 0.0
     damaged: int = 0
-    """Packets and frames that were not sound."""
+    """Packets and frames that were not whole."""
+    size_known: bool = True
+    """Whether the file's header could be read for the size of the pictures."""
     size_changes: bool = False
 
 
@@ -58,6 +58,7 @@ def survey(file: VideoFile, limits: Limits, max_short_side: int, *, thumbnails: 
     with file.stream(limits) as (container, stream):
         found.codec = stream.codec_context.name
         found.stated_frames = stream.frames
+        found.size_known = stream.codec_context.width > 0
         for frame, seconds in _frames(file, limits, container, stream, found):
             if found.show is None:
                 found.show = presentation(frame, stream.sample_aspect_ratio, max_short_side)
@@ -65,7 +66,6 @@ def survey(file: VideoFile, limits: Limits, max_short_side: int, *, thumbnails: 
                 _check_shape(file.name, found.show, limits)
             found.size_changes |= (frame.width, frame.height) != first_size
             found.timestamps.append(seconds)
-            found.stamps.append(frame.pts)
             found.damaged += bool(frame.is_corrupt)
             if frame.duration and frame.time_base:
                 found.last_duration = float(frame.duration * frame.time_base)
@@ -151,25 +151,43 @@ def _decoded(
     found: Survey | None,
 ) -> Iterator[av.VideoFrame]:
     """Frames of all packets; damaged packets are counted and passed over."""
+    damaged = 0
+    for packet, is_last in _packets(file, container, stream):
+        damaged += packet is None or packet.is_corrupt
+        # The last packet of a file that was cut off is a part of one: with it, threads lose whole frames before it.
+        if packet is not None and not (is_last and packet.is_corrupt):
+            try:
+                yield from packet.decode()
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
+                damaged += 1
+        if found is not None:
+            found.damaged += damaged
+            damaged = 0
+
+
+def _packets(
+    file: VideoFile, container: av.container.InputContainer, stream: av.video.stream.VideoStream
+) -> Iterator[tuple[av.Packet | None, bool]]:
+    """(packet, whether it is the last with data); None where the container could not be read on."""
     packets = container.demux(stream)
+    waiting: av.Packet | None = None
     while True:
         file.clock.check()
         try:
-            packet = next(packets)
-        except StopIteration:
-            return
+            packet = next(packets, None)
         except av.error.FFmpegError:
             file.clock.check()
-            if found is not None:
-                found.damaged += 1
+            if waiting is not None:
+                yield waiting, True
+            yield None, True
             return
-        try:
-            yield from packet.decode()
-        except av.error.EOFError:
+        if waiting is not None:
+            yield waiting, packet is None or packet.size == 0
+        if packet is None:
             return
-        except av.error.FFmpegError:
-            if found is not None:
-                found.damaged += 1
+        waiting = packet
 
 
 def _thumbnail(

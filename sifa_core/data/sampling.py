@@ -1,7 +1,7 @@
 """Which frames of a video make a clip: pure functions of time stamps, movement and an explicit generator.
 
-N source frames, T frames of a clip. A stride is a number of source frames of average length; where the frame rate
-varies, a stride means that much time, and the frame nearest to each moment is taken.
+N source frames, T frames of a clip. A stride is a number of source frames. Where the frame rate varies it stands for
+that many usual (median) frame intervals, and the frame nearest to each moment is taken.
 """
 
 from __future__ import annotations
@@ -36,14 +36,18 @@ class Window:
     indices: Indices
     """[T] source frame numbers; the last is repeated where the video is too short."""
     stride: int
-    """Source frames of average length between them."""
+    """Source frames from one to the next."""
 
 
 def frame_interval(timestamps: Times) -> float:
-    """Average seconds from frame to frame; 1/30 where the time stamps tell nothing."""
+    """Usual seconds from frame to frame; 1/30 where the time stamps tell nothing.
+
+    The mean evens out rounded time stamps; the median of a variable rate is not led astray by gaps.
+    """
     if len(timestamps) < 2 or timestamps[-1] <= timestamps[0]:
         return 1.0 / 30.0
-    return float((timestamps[-1] - timestamps[0]) / (len(timestamps) - 1))
+    intervals = np.diff(timestamps)
+    return float(np.median(intervals) if is_variable(timestamps) else intervals.mean())
 
 
 def is_variable(timestamps: Times) -> bool:
@@ -94,8 +98,9 @@ def auto_window(
     """Choose what the caller left open: `start`, `stride`, or both.
 
     `motion` [N]: movement from frame i-1 to i as a share of the short side (entry 0 is 0); NaN marks a cut. For each
-    stride that fits, the window that moves most without a cut is found; then the stride is taken whose movement per
-    step is nearest, as a ratio, to the wanted one. A video in which nothing moves gets the widest window in its middle.
+    stride that fits, the window that moves most is found, if possible without a cut; then the stride is taken whose
+    movement per step is nearest, as a ratio, to the wanted one. A video in which nothing moves gets the widest window
+    in its middle.
     Raises ValueError for arguments that make no sense.
     """
     count = len(timestamps)
@@ -178,7 +183,7 @@ def _candidate_strides(timestamps: Times, num_frames: int, start: int, wanted: A
 def _most_moving(
     timestamps: Times, motion: Times, num_frames: int, stride: int, start: int | None
 ) -> tuple[int, float]:
-    """The start whose window moves most without a cut, and its mean movement per step of the clip."""
+    """The start whose window moves most, if possible without a cut, and its mean movement per step of the clip."""
     starts = np.arange(_last_start(timestamps, num_frames, stride) + 1) if start is None else np.array([start])
     if is_variable(timestamps):
         moments = timestamps[starts] + (num_frames - 1) * stride * frame_interval(timestamps)
@@ -189,7 +194,8 @@ def _most_moving(
     cuts = np.cumsum(np.isnan(motion))
     moved = (path[ends] - path[starts]) / max(1, num_frames - 1)
     uncut = (cuts[ends] - cuts[starts]) == 0
-    if uncut.any():
+    # A window across a cut shows two scenes, yet it is better than one in which hardly anything happens.
+    if uncut.any() and moved[uncut].max() >= 0.25 * moved.max():
         moved = np.where(uncut, moved, -1.0)
     ties = np.flatnonzero(moved >= moved.max() - 1e-9)
     chosen = ties[len(ties) // 2]
