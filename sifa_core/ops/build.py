@@ -21,7 +21,7 @@ from pathlib import Path
 KERNELS = Path(__file__).resolve().parents[2] / "cuda"
 """Where the kernel sources lie."""
 
-_COMMON_FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared")
+_COMMON_FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-Wno-psabi")
 _FLAG_CHOICES = (
     ("-march=native", "-fopenmp"),
     ("-march=native", "-fopenmp-simd"),
@@ -110,14 +110,14 @@ def load_library(source_name: str) -> ctypes.CDLL:
     """
     source = KERNELS / source_name
     try:
-        text = source.read_bytes()
+        text = [file.read_bytes() for file in sorted(source.parent.iterdir()) if file.is_file()]
     except OSError as error:
-        raise BuildError(f"{source} cannot be read") from error
+        raise BuildError(f"{source.parent} cannot be read") from error
     compiler = find_compiler()
     version = _run([*compiler, "--version"]).stdout
     ingredients = repr((text, compiler, version, _COMMON_FLAGS, _FLAG_CHOICES, _processor()))
     key = hashlib.sha256(ingredients.encode()).hexdigest()[:32]
-    cached = cache_directory() / f"{source.stem}-{key}.so"
+    cached = cache_directory() / f"sifa-{source.parent.name}-{key}.so"
     if cached.is_file():
         with contextlib.suppress(BuildError):
             return _load(cached)

@@ -1,4 +1,4 @@
-"""Calls the compiled CPU kernels (cuda/sifa_cpu.cpp) on PyTorch's tensors.
+"""Calls the compiled CPU kernels (cuda/cpu) on PyTorch's tensors.
 
 N images, G groups, C channels, K taps. The kernels want channels_last maps and release Python's lock while they run.
 """
@@ -12,6 +12,7 @@ import torch
 from sifa_core.ops.arguments import Settings, compute_dtype
 from sifa_core.ops.build import load_library
 
+_SOURCE = "cpu/attention.cpp"
 _STORAGE = {
     torch.float32: "float32",
     torch.float64: "float64",
@@ -33,7 +34,7 @@ class _Problem(ctypes.Structure):
 
 def prepare() -> None:
     """Build and load the library. Raises `build.BuildError` where that cannot be done."""
-    load_library("sifa_cpu.cpp")
+    load_library(_SOURCE)
 
 
 def _laid_out(tensor: torch.Tensor) -> torch.Tensor:
@@ -82,7 +83,7 @@ def _call(
         offset.stride(0),
         settings.factor(channels),
     )
-    function = getattr(load_library("sifa_cpu.cpp"), f"sifa_{direction}_{_STORAGE[query.dtype]}")
+    function = getattr(load_library(_SOURCE), f"sifa_{direction}_{_STORAGE[query.dtype]}")
     addresses = (
         (ctypes.c_void_p * len(group))(*(tensor.data_ptr() for tensor in group)) for group in (inputs, outputs)
     )

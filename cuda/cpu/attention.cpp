@@ -7,164 +7,31 @@
 // No two threads ever add to one number, and every sum runs in the order of places and taps, so results do not depend
 // on the number of threads.
 
-#include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
+
+#include "numbers.h"
+#include "sampling.h"
 
 namespace {
 
-struct Problem {
-    int64_t images, channels, height, width;
-    int64_t kernel, dilation, groups, softmax;
-    int64_t threads;
-    // Distances between images, in elements, so that slices of a batch need no copy.
-    int64_t query_stride, memory_stride, offset_stride;
-    double factor;
-
-    int64_t places() const { return height * width; }
-    int64_t taps() const { return kernel * kernel; }
-};
-
-float bits_to_float(uint32_t bits) {
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
+// to = sum over taps of weights[i] * samples[i * stride ...], for channels [first, last).
+template <class Value, class Real>
+int64_t weighted_sum(Real *to, const Real *samples, int64_t stride, const Real *weights, int64_t taps, int64_t first,
+                     int64_t last) {
+    constexpr int64_t step = sizeof(Value) / sizeof(Real);
+    for (; first + step <= last; first += step) {
+        Value sum = Value() + 0;
+        for (int64_t i = 0; i < taps; ++i) sum += weights[i] * Load<Value, Real>::from(samples + i * stride + first);
+        put(to + first, sum);
+    }
+    return first;
 }
 
-uint32_t float_to_bits(float value) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-struct BFloat16 {
-    uint16_t bits;
-};
-
-struct Float16 {
-    uint16_t bits;
-};
-
-inline float load(float value) { return value; }
-inline double load(double value) { return value; }
-inline float load(BFloat16 value) { return bits_to_float(uint32_t(value.bits) << 16); }
-
-inline float load(Float16 value) {
-    // Shift the fields into float's places; the product rebiases the exponent and normalises subnormal numbers.
-    const float magnitude = bits_to_float(uint32_t(value.bits & 0x7fff) << 13) * 0x1p112f;
-    const uint32_t special = magnitude >= 65536.0f ? 0x7f800000u : 0u;
-    return bits_to_float(float_to_bits(magnitude) | special | (uint32_t(value.bits & 0x8000) << 16));
-}
-
-inline void store(float *to, float value) { *to = value; }
-inline void store(double *to, double value) { *to = value; }
-
-inline void store(BFloat16 *to, float value) {
-    const uint32_t bits = float_to_bits(value);
-    const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;  // to nearest, ties to even
-    to->bits = uint16_t(value != value ? 0x7fc0 : rounded);
-}
-
-inline void store(Float16 *to, float value) {
-    const uint32_t bits = float_to_bits(value);
-    const uint32_t sign = (bits >> 16) & 0x8000, magnitude = bits & 0x7fffffff;
-    uint32_t half;
-    if (magnitude > 0x7f800000) {
-        half = 0x7e00;
-    } else if (magnitude >= 0x477ff000) {  // 65520 and above round to infinity
-        half = 0x7c00;
-    } else if (magnitude < 0x38800000) {  // below 2^-14: adding 1/2 leaves the subnormal's bits, rounded, at the bottom
-        half = float_to_bits(bits_to_float(magnitude) + 0.5f) - 0x3f000000;
-    } else {
-        half = (magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13;
-    }
-    to->bits = uint16_t(half | sign);
-}
-
-// What stands still while a thread works through its places: the grid of taps, and rows for corners outside the map.
-template <class Real, class Store>
-struct Workspace {
-    Real *numbers;      // scratch; its parts are named where they are used
-    Store *zeros;       // a row of C zeros: what a corner outside the map reads
-    Real *tap_y, *tap_x;
-
-    Workspace(const Problem &problem, int64_t count)
-        : numbers(allocate<Real>(count)), zeros(allocate<Store>(problem.channels)), tap_y(allocate<Real>(problem.taps())),
-          tap_x(allocate<Real>(problem.taps())) {
-        if (!ready()) return;
-        std::memset(static_cast<void *>(zeros), 0, size_t(problem.channels) * sizeof(Store));
-        for (int64_t i = 0; i < problem.taps(); ++i) {
-            tap_y[i] = Real((i / problem.kernel - problem.kernel / 2) * problem.dilation);
-            tap_x[i] = Real((i % problem.kernel - problem.kernel / 2) * problem.dilation);
-        }
-    }
-    Workspace(const Workspace &) = delete;
-    ~Workspace() { std::free(numbers), std::free(zeros), std::free(tap_y), std::free(tap_x); }
-
-    bool ready() const { return numbers && zeros && tap_y && tap_x; }
-
-    template <class T>
-    static T *allocate(int64_t count) {
-        return static_cast<T *>(std::malloc(size_t(count) * sizeof(T)));
-    }
-};
-
-// Where one sampling point lies: the cell to its upper left and how far it is from there.
-template <class Real>
-struct Point {
-    int64_t top, left;
-    Real down, right;  // 0..1
-    bool inside;       // false: a whole cell or more outside the map, or not a number
-
-    Point(const Problem &problem, Real y, Real x) {
-        // Comparisons with NaN are false: NaN is outside, and only numbers within the map become integers.
-        inside = y >= -1 && y < Real(problem.height) && x >= -1 && x < Real(problem.width);
-        if (!inside) return;
-        const Real floor_y = std::floor(y), floor_x = std::floor(x);
-        top = int64_t(floor_y), left = int64_t(floor_x);
-        down = y - floor_y, right = x - floor_x;
-    }
-
-    // Corners in the order (top, left), (top, right), (bottom, left), (bottom, right).
-    bool valid(const Problem &problem, int corner) const {
-        const int64_t y = top + (corner >> 1), x = left + (corner & 1);
-        return y >= 0 && y < problem.height && x >= 0 && x < problem.width;
-    }
-
-    template <class T>
-    T *row(const Problem &problem, int corner, T *map, T *otherwise) const {
-        const int64_t cell = (top + (corner >> 1)) * problem.width + left + (corner & 1);
-        return valid(problem, corner) ? map + cell * problem.channels : otherwise;
-    }
-
-    Real weight(int corner) const { return (corner >> 1 ? down : 1 - down) * (corner & 1 ? right : 1 - right); }
-};
-
-template <class Real>
-void softmax(Real *values, int64_t count) {
-    Real largest = values[0], sum = 0;
-    for (int64_t i = 1; i < count; ++i) largest = values[i] > largest ? values[i] : largest;
-    for (int64_t i = 0; i < count; ++i) sum += values[i] = std::exp(values[i] - largest);
-    for (int64_t i = 0; i < count; ++i) values[i] /= sum;
-}
-
-// to = sum over taps of weights[i] * samples[i * stride ...], for `width` channels; three taps at a time, because
-// one at a time would spend more on reading and writing `to` than on the products.
 template <class Real>
 void weighted_sum(Real *to, const Real *samples, int64_t stride, const Real *weights, int64_t taps, int64_t width) {
-    for (int64_t i = 0; i < taps; i += 3) {
-        const int64_t second = i + 1 < taps ? i + 1 : i, third = i + 2 < taps ? i + 2 : i;
-        const Real w0 = weights[i], w1 = second > i ? weights[second] : 0, w2 = third > i ? weights[third] : 0;
-        const Real *s0 = samples + i * stride, *s1 = samples + second * stride, *s2 = samples + third * stride;
-        if (i == 0) {
-#pragma omp simd
-            for (int64_t c = 0; c < width; ++c) to[c] = w0 * s0[c] + w1 * s1[c] + w2 * s2[c];
-        } else {
-#pragma omp simd
-            for (int64_t c = 0; c < width; ++c) to[c] += w0 * s0[c] + w1 * s1[c] + w2 * s2[c];
-        }
-    }
+    const int64_t rest = weighted_sum<typename VectorOf<Real>::type>(to, samples, stride, weights, taps, 0, width);
+    weighted_sum<Real>(to, samples, stride, weights, taps, rest, width);
 }
 
 // Forward at one place. Scratch: samples [K][C], weights [G][K], sum [C].
@@ -174,11 +41,29 @@ struct Forward {
         return (problem.taps() + 1) * problem.channels + problem.groups * problem.taps();
     }
 
+    // The sample's channels [first, last), and their products with the query added to `dot`. Returns where it stopped.
+    template <class Value>
+    static int64_t blend(const Rows<const Store> &rows, const Point<Real> &point, const Store *query, Real *sample,
+                         int64_t first, int64_t last, Value &dot) {
+        constexpr int64_t step = sizeof(Value) / sizeof(Real);
+        typedef Load<Value, Store> In;
+        const Store *m0 = rows.row[0], *m1 = rows.row[1], *m2 = rows.row[2], *m3 = rows.row[3];
+        const Real w0 = point.weight(0), w1 = point.weight(1), w2 = point.weight(2), w3 = point.weight(3);
+        Value sum = dot;
+        for (; first + step <= last; first += step) {
+            const Value value = w0 * In::from(m0 + first) + w1 * In::from(m1 + first) + w2 * In::from(m2 + first) +
+                                w3 * In::from(m3 + first);
+            put(sample + first, value);
+            sum += In::from(query + first) * value;
+        }
+        dot = sum;
+        return first;
+    }
+
     static void at(const Problem &problem, const Workspace<Real, Store> &space, int64_t row, int64_t column,
                    const Store *query, const Store *memory, const Real *offset, Store *aggregate, Store *weights_out) {
         const int64_t channels = problem.channels, taps = problem.taps(), width = channels / problem.groups;
         Real *samples = space.numbers, *sum = samples + taps * channels, *weights = sum + channels;
-        const Store *zeros = space.zeros;
         for (int64_t i = 0; i < taps; ++i) {
             const Point<Real> point(problem, (Real(row) + space.tap_y[i]) + offset[2 * i],
                                     (Real(column) + space.tap_x[i]) + offset[2 * i + 1]);
@@ -188,17 +73,15 @@ struct Forward {
                 std::memset(sample, 0, size_t(channels) * sizeof(Real));
                 continue;
             }
-            const Store *m0 = point.row(problem, 0, memory, zeros), *m1 = point.row(problem, 1, memory, zeros);
-            const Store *m2 = point.row(problem, 2, memory, zeros), *m3 = point.row(problem, 3, memory, zeros);
-            const Real w0 = point.weight(0), w1 = point.weight(1), w2 = point.weight(2), w3 = point.weight(3);
+            const Rows<const Store> rows(problem, point, memory, static_cast<const Store *>(space.zeros), 0);
             for (int64_t g = 0; g < problem.groups; ++g) {
+                typedef typename VectorOf<Real>::type Vector;
+                Vector dots = Vector() + 0;
                 Real dot = 0;
-#pragma omp simd reduction(+ : dot)
-                for (int64_t c = g * width; c < (g + 1) * width; ++c) {
-                    const Real value = w0 * load(m0[c]) + w1 * load(m1[c]) + w2 * load(m2[c]) + w3 * load(m3[c]);
-                    sample[c] = value;
-                    dot += load(query[c]) * value;
-                }
+                const int64_t end = (g + 1) * width;
+                const int64_t rest = blend(rows, point, query, sample, g * width, end, dots);
+                blend(rows, point, query, sample, rest, end, dot);
+                dot += total(dots);
                 weights[g * taps + i] = Real(problem.factor) * dot;
             }
         }
@@ -220,12 +103,38 @@ struct Backward {
         return (problem.taps() + 5) * problem.channels + problem.groups * problem.taps() * 4;
     }
 
+    // The sample's channels [first, last). Added to `dot`: gradient times sample, gradient times the sample's
+    // derivatives along y and x, query times these derivatives. Returns where it stopped.
+    template <class Value>
+    static int64_t blend(const Rows<const Store> &rows, const Point<Real> &point, const Store *grad,
+                         const Store *query, Real *sample, int64_t first, int64_t last, Value (&dot)[5]) {
+        constexpr int64_t step = sizeof(Value) / sizeof(Real);
+        typedef Load<Value, Store> In;
+        const Store *m0 = rows.row[0], *m1 = rows.row[1], *m2 = rows.row[2], *m3 = rows.row[3];
+        const Real down = point.down, right = point.right;
+        Value grad_value = dot[0], grad_y = dot[1], grad_x = dot[2], query_y = dot[3], query_x = dot[4];
+        for (; first + step <= last; first += step) {
+            const Value upper_left = In::from(m0 + first), lower_left = In::from(m2 + first);
+            const Value upper_step = In::from(m1 + first) - upper_left, lower_step = In::from(m3 + first) - lower_left;
+            const Value upper = upper_left + right * upper_step;
+            const Value along_y = lower_left + right * lower_step - upper;
+            const Value along_x = upper_step + down * (lower_step - upper_step);
+            const Value value = upper + down * along_y;
+            const Value of_grad = In::from(grad + first), of_query = In::from(query + first);
+            put(sample + first, value);
+            grad_value += of_grad * value;
+            grad_y += of_grad * along_y, grad_x += of_grad * along_x;
+            query_y += of_query * along_y, query_x += of_query * along_x;
+        }
+        dot[0] = grad_value, dot[1] = grad_y, dot[2] = grad_x, dot[3] = query_y, dot[4] = query_x;
+        return first;
+    }
+
     static void at(const Problem &problem, const Workspace<Real, Store> &space, int64_t row, int64_t column,
                    const Store *grad, const Store *grad_weights, const Store *query, const Store *memory,
                    const Real *offset, const Store *weights, Store *grad_query, Real *grad_offset, Real *grad_logits) {
         const int64_t channels = problem.channels, taps = problem.taps(), width = channels / problem.groups;
         Real *samples = space.numbers, *sum = samples + taps * channels, *products = sum + channels;
-        const Store *zeros = space.zeros;
         for (int64_t i = 0; i < taps; ++i) {
             const Point<Real> point(problem, (Real(row) + space.tap_y[i]) + offset[2 * i],
                                     (Real(column) + space.tap_x[i]) + offset[2 * i + 1]);
@@ -238,28 +147,17 @@ struct Backward {
                 std::memset(sample, 0, size_t(channels) * sizeof(Real));
                 continue;
             }
-            const Store *m0 = point.row(problem, 0, memory, zeros), *m1 = point.row(problem, 1, memory, zeros);
-            const Store *m2 = point.row(problem, 2, memory, zeros), *m3 = point.row(problem, 3, memory, zeros);
-            const Real down = point.down, right = point.right;
+            const Rows<const Store> rows(problem, point, memory, static_cast<const Store *>(space.zeros), 0);
             for (int64_t g = 0; g < problem.groups; ++g) {
-                Real grad_value = 0, grad_y = 0, grad_x = 0, query_y = 0, query_x = 0;
-#pragma omp simd reduction(+ : grad_value, grad_y, grad_x, query_y, query_x)
-                for (int64_t c = g * width; c < (g + 1) * width; ++c) {
-                    const Real upper_left = load(m0[c]), lower_left = load(m2[c]);
-                    const Real upper_step = load(m1[c]) - upper_left, lower_step = load(m3[c]) - lower_left;
-                    const Real upper = upper_left + right * upper_step;
-                    const Real along_y = lower_left + right * lower_step - upper;
-                    const Real along_x = upper_step + down * (lower_step - upper_step);
-                    const Real value = upper + down * along_y;
-                    const Real of_grad = load(grad[c]), of_query = load(query[c]);
-                    sample[c] = value;
-                    grad_value += of_grad * value;
-                    grad_y += of_grad * along_y, grad_x += of_grad * along_x;
-                    query_y += of_query * along_y, query_x += of_query * along_x;
-                }
-                const Real all[4] = {grad_y, grad_x, query_y, query_x};
-                std::memcpy(products + (g * taps + i) * 4, all, sizeof all);
-                grad_logits[g * taps + i] = load(grad_weights[g * taps + i]) + grad_value;
+                typedef typename VectorOf<Real>::type Vector;
+                Vector partial[5] = {Vector() + 0, Vector() + 0, Vector() + 0, Vector() + 0, Vector() + 0};
+                Real sums[5] = {0, 0, 0, 0, 0};
+                const int64_t end = (g + 1) * width;
+                const int64_t rest = blend(rows, point, grad, query, sample, g * width, end, partial);
+                blend(rows, point, grad, query, sample, rest, end, sums);
+                for (int j = 0; j < 5; ++j) sums[j] += total(partial[j]);
+                std::memcpy(products + (g * taps + i) * 4, sums + 1, 4 * sizeof(Real));
+                grad_logits[g * taps + i] = load(grad_weights[g * taps + i]) + sums[0];
             }
         }
         std::memset(grad_offset, 0, size_t(2 * taps) * sizeof(Real));
@@ -280,6 +178,25 @@ struct Backward {
     }
 };
 
+// Adds weight*grad + grad_logit*query to a point's corners, channels [first, last). Returns where it stopped.
+template <class Value, class Real, class Store>
+int64_t spread(const Rows<Real> &rows, const Point<Real> &point, Real weight, Real grad_logit, const Store *grad,
+               const Store *query, int64_t first, int64_t last) {
+    constexpr int64_t step = sizeof(Value) / sizeof(Real);
+    typedef Load<Value, Store> In;
+    typedef Load<Value, Real> Sum;
+    Real *r0 = rows.row[0], *r1 = rows.row[1], *r2 = rows.row[2], *r3 = rows.row[3];
+    const Real w0 = point.weight(0), w1 = point.weight(1), w2 = point.weight(2), w3 = point.weight(3);
+    for (; first + step <= last; first += step) {
+        const Value share = weight * In::from(grad + first) + grad_logit * In::from(query + first);
+        put(r0 + first, Value(Sum::from(r0 + first) + w0 * share));
+        put(r1 + first, Value(Sum::from(r1 + first) + w1 * share));
+        put(r2 + first, Value(Sum::from(r2 + first) + w2 * share));
+        put(r3 + first, Value(Sum::from(r3 + first) + w3 * share));
+    }
+    return first;
+}
+
 // Second pass of the backward for channels [first, last) of one image: adds every place's share to `grad_memory`.
 // Corners outside the map add to four rows of scratch that nobody reads.
 template <class Real, class Store>
@@ -299,24 +216,16 @@ void scatter(const Problem &problem, const Workspace<Real, Store> &space, int64_
                 const Point<Real> point(problem, (Real(row) + space.tap_y[i]) + offset_here[2 * i],
                                         (Real(column) + space.tap_x[i]) + offset_here[2 * i + 1]);
                 if (!point.inside) continue;
-                Real *r0 = point.row(problem, 0, grad_memory, nowhere);
-                Real *r1 = point.row(problem, 1, grad_memory, nowhere + channels);
-                Real *r2 = point.row(problem, 2, grad_memory, nowhere + 2 * channels);
-                Real *r3 = point.row(problem, 3, grad_memory, nowhere + 3 * channels);
-                const Real w0 = point.weight(0), w1 = point.weight(1), w2 = point.weight(2), w3 = point.weight(3);
+                const Rows<Real> rows(problem, point, grad_memory, nowhere, channels);
                 for (int64_t g = first / width; g * width < last; ++g) {
                     const int64_t from = first > g * width ? first : g * width;
                     const int64_t to = last < (g + 1) * width ? last : (g + 1) * width;
                     const Real weight = load(weights[(p * problem.groups + g) * taps + i]);
                     const Real grad_logit = grad_logits[(p * problem.groups + g) * taps + i];
-#pragma omp simd
-                    for (int64_t c = from; c < to; ++c) {
-                        const Real share = weight * load(grad_here[c]) + grad_logit * load(query_here[c]);
-                        r0[c] += w0 * share;
-                        r1[c] += w1 * share;
-                        r2[c] += w2 * share;
-                        r3[c] += w3 * share;
-                    }
+                    typedef typename VectorOf<Real>::type Vector;
+                    const int64_t rest =
+                        spread<Vector>(rows, point, weight, grad_logit, grad_here, query_here, from, to);
+                    spread<Real>(rows, point, weight, grad_logit, grad_here, query_here, rest, to);
                 }
             }
         }
