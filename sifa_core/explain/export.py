@@ -106,8 +106,8 @@ def _rounded(maps: np.ndarray) -> list:
 
 
 def _provenance(analysis: Analysis) -> str:
-    weights = analysis.info.sha256 or "untrained"
-    return f"model sha256 {weights}; clip sha256 {analysis.clip.sha256}"
+    info = analysis.info
+    return f"model {info.name} ({info.status}) sha256 {info.sha256}; clip sha256 {analysis.clip.sha256}"
 
 
 def _write(path: Path, content: bytes) -> Path:

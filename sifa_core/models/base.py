@@ -35,7 +35,7 @@ class ModelInfo:
     source: str = ""
     """File name of the weights; empty if untrained."""
     sha256: str = ""
-    """Hash of the weights' file; empty if untrained."""
+    """Hash of the weights' file; of names and values of the parameters for the untrained models of `load_model`."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Whatever else the checkpoint says about itself: training data, seed, metrics."""
 

@@ -93,7 +93,12 @@ def load_model(
 def _untrained(name: str) -> VideoModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # the same random weights at every start, so that what is shown can be shown again
-        return create_model(name)
+        model = create_model(name)
+    digest = hashlib.sha256()
+    for key, value in model.state_dict().items():
+        digest.update(key.encode() + value.numpy().tobytes())
+    model.info = dataclasses.replace(model.info, sha256=digest.hexdigest())
+    return model
 
 
 def _from_file(path: Path, architecture: str | None, labels: Sequence[str] | None, status: str) -> VideoModel:
@@ -103,7 +108,9 @@ def _from_file(path: Path, architecture: str | None, labels: Sequence[str] | Non
         state, metadata = _read_pickle(path) if path.suffix in PICKLES else _read_safetensors(path)
     except OSError as error:
         raise CheckpointError(f"The checkpoint {path.name} cannot be read: {error.strerror}.") from error
-    config = metadata.get("config") or {}
+    config, facts = metadata.get("config") or {}, metadata.get("facts") or {}
+    if not isinstance(config, dict) or not isinstance(facts, dict):
+        raise CheckpointError(f"The checkpoint {path.name} describes itself in a form that is not known here.")
     name = architecture or config.get("name")
     if name is None:
         raise CheckpointError(
@@ -123,7 +130,7 @@ def _from_file(path: Path, architecture: str | None, labels: Sequence[str] | Non
         labels=names,
         source=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        facts=metadata.get("facts") or {},
+        facts=facts,
     )
     return model
 

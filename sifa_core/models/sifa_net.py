@@ -44,8 +44,11 @@ class SifaNetConfig(TemporalConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "layers", tuple(self.layers))  # lists come from JSON and YAML
-        object.__setattr__(self, "stages", tuple(self.stages))
+        for name in ("layers", "stages"):
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple):
+                raise ConfigError(f"{name}={value!r} is not possible; it is a list.")
+            object.__setattr__(self, name, tuple(value))  # lists come from JSON and YAML
         check_choice("temporal", self.temporal, temporal_names())
         for stage in self.stages:
             check_choice("stages", stage, STAGES)
@@ -57,7 +60,7 @@ class SifaNetConfig(TemporalConfig):
         for name, value in counts.items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name}={value!r} is not possible; it is a whole number of at least 1.")
-        if not 0 <= self.dropout < 1:
+        if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout={self.dropout!r} is not possible; it lies from 0 up to, not including, 1.")
 
 

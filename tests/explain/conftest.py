@@ -1,0 +1,41 @@
+"""One small analysis whose offsets are alive, shared by the tests of this folder."""
+
+import numpy as np
+import pytest
+import torch
+
+from sifa_core.data import Clip
+from sifa_core.explain import Analysis, analyze
+from sifa_core.models import VideoModel, load_model
+
+HEIGHT, WIDTH = 90, 130
+"""Not multiples of the model's stride, so that pixels per cell are no whole numbers."""
+
+
+@pytest.fixture(scope="session")
+def clip() -> Clip:
+    """A bright square that moves right over a textured ground, 16 frames."""
+    ground = np.random.default_rng(0).integers(0, 120, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    frames = np.repeat(ground[None], 16, axis=0)
+    for t in range(16):
+        frames[t, 30:55, 5 + 6 * t : 30 + 6 * t] = (250, 240, 90)
+    return Clip.from_array(frames, fps=25, name="square.mp4")
+
+
+@pytest.fixture(scope="session")
+def model() -> VideoModel:
+    """The untrained tiny model with random offsets and open residual branches."""
+    model = load_model("sifa_net_tiny")
+    generator = torch.Generator().manual_seed(3)
+    for layer in model.sifa_layers().values():
+        torch.nn.init.normal_(layer.offset.conv.weight, std=0.05, generator=generator)
+        torch.nn.init.normal_(layer.offset.conv.bias, std=0.4, generator=generator)
+    for block in model.modules():
+        if hasattr(block, "bn3"):
+            torch.nn.init.ones_(block.bn3.weight)
+    return model
+
+
+@pytest.fixture(scope="session")
+def analysis(model: VideoModel, clip: Clip) -> Analysis:
+    return analyze(model, clip)

@@ -1,0 +1,66 @@
+"""Offset statistics on traces whose answers are known."""
+
+import json
+
+import numpy as np
+import pytest
+
+from sifa_core.explain.geometry import FeatureGrid
+from sifa_core.explain.statistics import attention_shares, offset_statistics
+from sifa_core.explain.trace import LayerTrace
+
+GRID = FeatureGrid(rows=5, columns=6, height=50, width=120)
+
+
+def trace(offset=(0.0, 0.0), weights=None):
+    offsets = np.zeros((2, 9, 2, 5, 6), np.float32)
+    offsets[:, :, 0], offsets[:, :, 1] = offset
+    weights = np.ones((2, 9, 5, 6), np.float32) if weights is None else weights
+    return LayerTrace(3, offsets, weights, weights[:, 0])
+
+
+def test_a_dead_layer():
+    figures = offset_statistics(trace(), GRID)
+    assert not figures.mean_magnitude.any()
+    assert not figures.direction.any()
+    np.testing.assert_allclose(figures.attention_entropy, 1)
+    # Of 9 taps on 5 x 6 cells, (5*3 - 2) * (6*3 - 2) combinations of row and column stay inside.
+    np.testing.assert_allclose(figures.out_of_frame, 1 - 13 * 16 / (9 * 30))
+    np.testing.assert_allclose(figures.mean_displacement, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("offset", "sector"), [((3, 0), 0), ((2, 2), 1), ((0, 4), 2), ((-1, 0), 4), ((0, -2), 6), ((1, -1), 7)]
+)
+def test_magnitude_and_direction(offset, sector):
+    figures = offset_statistics(trace(offset), GRID)
+    np.testing.assert_allclose(figures.mean_magnitude, np.hypot(*offset))
+    np.testing.assert_allclose(figures.max_magnitude, np.hypot(*offset))
+    np.testing.assert_allclose(figures.mean_magnitude_pixels, np.hypot(offset[0] * 20, offset[1] * 10))
+    np.testing.assert_array_equal(figures.direction, np.eye(8)[[sector, sector]])
+    np.testing.assert_allclose(figures.mean_displacement, [offset, offset], atol=1e-6)
+
+
+def test_everything_beyond_the_frame():
+    np.testing.assert_allclose(offset_statistics(trace((99, 0)), GRID).out_of_frame, 1)
+
+
+def test_attention_on_one_tap():
+    weights = np.zeros((2, 9, 5, 6), np.float32)
+    weights[:, 5] = 0.3  # the tap to the right
+    figures = offset_statistics(trace(weights=weights), GRID)
+    np.testing.assert_allclose(figures.attention_entropy, 0, atol=1e-12)
+    np.testing.assert_allclose(figures.mean_displacement, [[1, 0], [1, 0]])
+
+
+def test_shares_take_negative_and_zero_weights():
+    weights = np.array([1.0, -3.0, 0, 0]).reshape(1, 4, 1, 1)
+    np.testing.assert_allclose(attention_shares(weights).ravel(), [0.25, 0.75, 0, 0])
+    np.testing.assert_allclose(attention_shares(weights * 0).ravel(), 0.25)
+
+
+def test_figures_are_json(analysis):
+    figures = analysis.offset_statistics("res4.1").to_dict()
+    assert json.loads(json.dumps(figures)) == figures
+    assert len(figures["mean_magnitude"]) == 4
+    assert 0 < figures["attention_entropy"][0] <= 1

@@ -1,0 +1,179 @@
+"""Checkpoints: what is saved comes back, and whatever does not fit is said in one sentence."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import safetensors.torch
+import torch
+
+from sifa_core.errors import CheckpointError, ConfigError, UnknownNameError
+from sifa_core.models import checkpoint as module
+from sifa_core.models import create_model, load_model, save_checkpoint
+
+VIDEO = torch.linspace(-1, 1, 3 * 4 * 32 * 32).reshape(1, 3, 4, 32, 32)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(1)
+    model = create_model("sifa_net_tiny", width=8, num_classes=3, kernel_size=5, stages=("res4", "res5")).eval()
+    model.info = dataclasses.replace(model.info, labels=("left", "right", "still"))
+    return model
+
+
+def test_round_trip(model, tmp_path):
+    path = save_checkpoint(tmp_path / "own.safetensors", model, {"top1": 0.5})
+    loaded = load_model(path)
+    assert loaded.config == model.config
+    assert loaded.info.labels == ("left", "right", "still")
+    assert loaded.info.facts == {"top1": 0.5}
+    assert (loaded.info.status, loaded.info.source) == ("own", "own.safetensors")
+    assert len(loaded.info.sha256) == 64
+    assert not loaded.training
+    assert torch.equal(loaded(VIDEO), model(VIDEO))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["own.safetensors"]
+
+
+def test_shipped_weights_are_the_demo(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CHECKPOINTS", tmp_path)
+    save_checkpoint(tmp_path / "sifa_net_tiny.safetensors", model)
+    assert load_model("sifa_net_tiny").info.status == "demo"
+
+
+def test_without_shipped_weights_the_same_untrained_model_comes_every_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CHECKPOINTS", tmp_path)
+    first, second = load_model("sifa_net_tiny"), load_model("sifa_net_tiny")
+    assert first.info.status == "untrained"
+    assert not first.info.is_trained
+    assert torch.equal(first.conv1.weight, second.conv1.weight)
+    assert len(first.info.sha256) == 64
+    assert first.info.sha256 == second.info.sha256
+
+
+@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": s}, lambda s: {"model": s}])
+def test_torch_files_need_to_be_told_the_architecture(model, tmp_path, wrap):
+    plain = create_model("sifa_net_tiny", num_classes=3)
+    path = tmp_path / "weights.pth"
+    torch.save(wrap({f"module.{key}": value for key, value in plain.state_dict().items()}), path)
+    with pytest.raises(CheckpointError, match=r"weights.pth does not say its architecture.*sifa_net_tiny"):
+        load_model(path)
+    loaded = load_model(path, architecture="sifa_net_tiny", labels=["a", "b", "c"])
+    assert loaded.info.labels == ("a", "b", "c")
+    assert torch.equal(loaded.fc.weight, plain.fc.weight)
+
+
+def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "owned"),)
+
+    torch.save({"state_dict": Evil()}, tmp_path / "evil.pth")
+    with pytest.raises(CheckpointError, match="evil.pth is not a torch file that holds only weights"):
+        load_model(tmp_path / "evil.pth", architecture="sifa_net_tiny")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_what_does_not_fit_is_listed(model, tmp_path):
+    path = save_checkpoint(tmp_path / "own.safetensors", model)
+    with safetensors.safe_open(path, "pt") as file:
+        metadata, state = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    state["extra"] = state.pop("fc.bias")
+    state["conv1.weight"] = torch.zeros(8, 3, 1, 7, 7)
+    safetensors.torch.save_file(state, path, metadata)
+    with pytest.raises(CheckpointError) as caught:
+        load_model(path)
+    message = str(caught.value)
+    assert "own.safetensors does not fit sifa_net_tiny" in message
+    assert "fc.bias is missing" in message
+    assert "extra is unexpected" in message
+    assert "conv1.weight is (8, 3, 1, 7, 7) instead of (8, 3, 4, 7, 7)" in message
+
+
+def test_long_lists_are_counted(tmp_path):
+    path = tmp_path / "other.safetensors"
+    config = json.dumps({"name": "sifa_net_tiny"})
+    safetensors.torch.save_file({"weight": torch.zeros(2)}, path, {"config": config})
+    with pytest.raises(CheckpointError, match=r"; and \d{2,} more\.$"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("name", ["broken.safetensors", "broken.pth"])
+@pytest.mark.parametrize("content", [b"", b"no checkpoint at all", b"\xff" * 64])
+def test_broken_files(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match="broken"):
+        load_model(tmp_path / name, architecture="sifa_net_tiny")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {}, {"state_dict": 3}, {"a": torch.zeros(1), "b": 2}])
+def test_torch_files_without_a_state_dict(tmp_path, content):
+    torch.save(content, tmp_path / "odd.pth")
+    with pytest.raises(CheckpointError, match="odd.pth holds no state dict"):
+        load_model(tmp_path / "odd.pth", architecture="sifa_net_tiny")
+
+
+def test_broken_metadata(tmp_path):
+    path = tmp_path / "odd.safetensors"
+    safetensors.torch.save_file({"weight": torch.zeros(2)}, path, {"config": "{"})
+    with pytest.raises(CheckpointError, match="odd.safetensors is not a readable safetensors file"):
+        load_model(path)
+
+
+def test_metadata_of_another_form(tmp_path):
+    path = tmp_path / "odd.safetensors"
+    safetensors.torch.save_file({"weight": torch.zeros(2)}, path, {"config": '"sifa_net_tiny"'})
+    with pytest.raises(CheckpointError, match="describes itself in a form"):
+        load_model(path)
+
+
+def test_unknown_switch_in_a_file(tmp_path):
+    path = tmp_path / "odd.safetensors"
+    config = json.dumps({"name": "sifa_net_tiny", "switches": {"wings": 2}})
+    safetensors.torch.save_file({"weight": torch.zeros(2)}, path, {"config": config})
+    with pytest.raises(ConfigError, match="no switch wings"):
+        load_model(path)
+
+
+def test_labels_must_match_the_classes(model, tmp_path):
+    path = save_checkpoint(tmp_path / "own.safetensors", model)
+    with pytest.raises(CheckpointError, match="3 classes, but 2 labels"):
+        load_model(path, labels=["left", "right"])
+
+
+def test_missing_files_and_unknown_names(tmp_path):
+    with pytest.raises(CheckpointError, match="There is no checkpoint file gone.safetensors"):
+        load_model(tmp_path / "gone.safetensors")
+    with pytest.raises(UnknownNameError, match=r"no model named 'gone'.*sifa_net_tiny"):
+        load_model("gone")
+
+
+def test_unwritable_place(model, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        save_checkpoint(tmp_path / "file" / "own.safetensors", model)
+
+
+def test_hub_names_go_through_the_hub_client(model, tmp_path, monkeypatch):
+    path = save_checkpoint(tmp_path / "model.safetensors", model)
+    asked = []
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *names: asked.append(names) or str(path))
+    assert load_model("hf://someone/sifa").info.status == "own"
+    assert asked == [("someone/sifa", "model.safetensors")]
+
+
+def test_hub_failures_are_one_sentence(monkeypatch):
+    def offline(*names: str) -> Path:
+        raise huggingface_hub.errors.LocalEntryNotFoundError("The hub cannot be reached.\nTraceback follows.")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", offline)
+    with pytest.raises(CheckpointError, match=r"^hf://someone/sifa cannot be downloaded: The hub cannot be reached.$"):
+        load_model("hf://someone/sifa")
+
+
+def test_malformed_hub_names_are_one_sentence():
+    with pytest.raises(CheckpointError, match="is no repository name"):
+        load_model("hf://some one/sifa/x/y")

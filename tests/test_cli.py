@@ -1,0 +1,132 @@
+"""The command line in a process of its own, as people use it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sifa_core
+from sifa_core.cli import main
+from sifa_core.models import create_model, save_checkpoint
+from sifa_core.paths import EXAMPLE_CLIPS
+
+CLIP = str(EXAMPLE_CLIPS / "cockatoo_moves_right.mp4")
+
+
+@pytest.fixture
+def untrained(tmp_path) -> str:
+    """Weights without a status of their own count as the user's, so predictions are shown."""
+    return str(save_checkpoint(tmp_path / "own.safetensors", create_model("sifa_net_tiny")))
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    code = main(arguments)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_predict_prints_labels_and_probabilities(capsys, untrained):
+    code, out, _ = run(capsys, "predict", CLIP, "--model", untrained, "--top", "3")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0] == "cockatoo_moves_right.mp4"
+    assert len(lines) == 4
+    assert all("%" in line and "class" in line for line in lines[1:])
+
+
+def test_predict_json_is_the_api(capsys, untrained):
+    code, out, _ = run(capsys, "predict", CLIP, CLIP, "--model", untrained, "--json", "--start", "3", "--stride", "2")
+    assert code == 0
+    answer = json.loads(out)
+    assert len(answer["clips"]) == 2
+    model = sifa_core.load_model(untrained)
+    clip = sifa_core.read_clip(CLIP, 16, start=3, stride=2)
+    expected = sifa_core.analyze(model, clip).predictions[:5]
+    assert [label for label, _ in answer["clips"][0]["predictions"]] == [label for label, _ in expected]
+    np.testing.assert_allclose([p for _, p in answer["clips"][0]["predictions"]], [p for _, p in expected], rtol=1e-4)
+    assert answer["model"]["status"] == "own"
+
+
+def test_explain_writes_what_is_asked(capsys, untrained, tmp_path):
+    files = [tmp_path / "a.png", tmp_path / "b.json", tmp_path / "c.html"]
+    query = ["--query", "1,100,80", "--layer", "res4.1", "--levels", "1", "--target", "3"]
+    code, out, err = run(capsys, "explain", CLIP, "--model", untrained, "-o", *map(str, files), *query)
+    assert code == 0
+    assert all(file.stat().st_size > 1000 for file in files)
+    assert "res4.1: offsets 0.00 cells" in out
+    assert err.count("Wrote") == 3
+    saved = json.loads(files[1].read_text())
+    assert saved["query"] == {"t": 1, "x": 100.0, "y": 80.0, "layer": "res4.1", "levels": 1}
+    assert saved["grad_cam"]["target"] == 3
+
+
+def test_explain_prints_json(capsys, untrained, tmp_path):
+    code, out, _ = run(capsys, "explain", CLIP, "--model", untrained, "--json", "-o", str(tmp_path / "a.json"))
+    assert code == 0
+    assert json.loads(out) == json.loads((tmp_path / "a.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "gone.mp4"], "gone.mp4"),
+        (["predict", CLIP, "--model", "gone"], "no model named 'gone'"),
+        (["predict", CLIP, "--model", "gone.safetensors"], "no checkpoint file gone.safetensors"),
+        (["predict", CLIP, "--device", "abacus"], "no device 'abacus'"),
+        (["explain", CLIP, "-o", "a.doc"], "the ending must be one of"),
+        (["explain", CLIP, "-o", "a.json", "--query", "9,1,1"], "no feature frame 9"),
+        (["explain", CLIP, "-o", "a.json", "--query", "1,9999,1"], "outside the clip"),
+        (["explain", CLIP, "-o", "a.json", "--layer", "res9"], "no SIFA layer 'res9'"),
+        (["explain", CLIP, "-o", "a.json", "--target", "flying"], "no class 'flying'"),
+        (["explain", CLIP, "-o", "a.json", "--start", "99999"], "cockatoo_moves_right.mp4"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    (error,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert message in error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required: COMMAND"),
+        (["dance"], "invalid choice: 'dance'"),
+        (["predict"], "required: CLIP"),
+        (["predict", CLIP, "--top", "0"], "must be at least 1"),
+        (["predict", CLIP, "--stride", "fast"], "argument --stride"),
+        (["explain", CLIP, "--query", "1,2"], "write it as T,X,Y"),
+        (["explain", CLIP, "--levels", "3"], "argument --levels"),
+    ],
+)
+def test_mistyped_commands_are_one_line(capsys, arguments, message):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_as_a_module_from_another_folder(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(Path(sifa_core.__file__).parents[1])}
+    command = [sys.executable, "-m", "sifa_core", "predict", CLIP, "--json"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["clips"][0]["clip"] == "cockatoo_moves_right.mp4"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [[], ["predict"], ["explain"]])
+def test_every_command_has_help(capsys, command):
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--help"])
+    assert stopped.value.code == 0
+    assert "usage: python -m sifa_core" in capsys.readouterr().out
