@@ -1,0 +1,18 @@
+"""Data sets: motion15, lists of videos, a folder per class, Something-Something V1 and V2."""
+
+from sifa_core.data.datasets.base import Batch, ClipDataset, DatasetError, Failures, Item, collate
+from sifa_core.data.datasets.motion import MotionDataset
+from sifa_core.data.datasets.video import VideoDataset, View, open_dataset
+
+__all__ = [
+    "Batch",
+    "ClipDataset",
+    "DatasetError",
+    "Failures",
+    "Item",
+    "MotionDataset",
+    "VideoDataset",
+    "View",
+    "collate",
+    "open_dataset",
+]

@@ -1,0 +1,6 @@
+"""motion15: synthetic clips labelled by what moves, with true optical flow."""
+
+from sifa_core.data.motion15.labels import LABELS, MIRRORED, SPEED_BINS, speed_bin
+from sifa_core.data.motion15.render import MotionConfig, MotionSample, label_of, render
+
+__all__ = ["LABELS", "MIRRORED", "SPEED_BINS", "MotionConfig", "MotionSample", "label_of", "render", "speed_bin"]

@@ -1,0 +1,149 @@
+"""motion15: clips labelled by what moves, drawn on the fly. One frame alone tells nothing about the class.
+
+Everything follows from (seed, split, index), whichever process draws it. T frames of H x W pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sifa_core.data.motion15.labels import LABELS, speed_bin
+from sifa_core.data.motion15.layers import Layer, draw_frame, flow_between
+from sifa_core.data.motion15.look import degrade
+from sifa_core.data.motion15.material import SPLITS, material
+from sifa_core.data.motion15.motions import CELL, FEATURE_STEP, Plan, make_plan
+from sifa_core.data.motion15.scene import make_background, make_layers
+from sifa_core.errors import ConfigError
+
+SMALLEST, LARGEST = 32, 512
+
+
+@dataclass(frozen=True)
+class MotionConfig:
+    """Size and difficulty of the clips."""
+
+    num_frames: int = 16
+    """T, at least 2."""
+    height: int = 96
+    """H in pixels, 32 to 512."""
+    width: int = 96
+    """W in pixels, 32 to 512."""
+    difficulty: float = 1.0
+    """1 is the full set; towards 0 there is less shake, grain, compression and clutter at the same speeds and sizes."""
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.num_frames <= 256:
+            raise ConfigError(f"num_frames={self.num_frames!r} is not possible; it lies from 2 to 256.")
+        for name in ("height", "width"):
+            value = getattr(self, name)
+            if not SMALLEST <= value <= LARGEST:
+                raise ConfigError(f"{name}={value!r} is not possible; it lies from {SMALLEST} to {LARGEST}.")
+        if not 0 <= self.difficulty <= 1:
+            raise ConfigError(f"difficulty={self.difficulty!r} is not possible; it lies from 0 to 1.")
+
+
+@dataclass(frozen=True)
+class MotionSample:
+    """One clip and the truth about it."""
+
+    frames: NDArray[np.uint8]
+    """RGB [T,H,W,3]."""
+    label: int
+    """Index into LABELS."""
+    speed: float
+    """Mean motion of what moves, in cells of the res4 map (16 pixels) per feature frame (4 input frames); no shake."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What was drawn: background, kind of object, hold, shake, degradations."""
+    flow: NDArray[np.float32] | None = None
+    """[T-1,H,W,2], x right and y down, pixels from each frame to the next, shake included. On request."""
+    moving: NDArray[np.bool_] | None = None
+    """[T,H,W], pixels of the moving object, or all of them where the camera moves. On request."""
+
+    @property
+    def speed_bin(self) -> int:
+        """Index into SPEED_BINS."""
+        return speed_bin(self.speed)
+
+
+def label_of(seed: int, split: str, index: int) -> int:
+    """The class of a sample; each run of 15 samples holds every class once, in random order."""
+    block, place = divmod(index, len(LABELS))
+    rng = np.random.default_rng([seed, SPLITS.index(split), block, 1])
+    return int(rng.permutation(len(LABELS))[place])
+
+
+def render(
+    seed: int, split: str, index: int, config: MotionConfig | None = None, *, truth: bool = False
+) -> MotionSample:
+    """Draw one clip.
+
+    Args:
+        seed: of the whole set.
+        split: "train", "val" or "test"; they share no sprite and no background.
+        index: which clip, from 0; there is no end.
+        config: size and difficulty.
+        truth: also return flow and the mask of moving pixels (slower).
+
+    Raises:
+        ConfigError: an unknown split or a negative index or seed.
+    """
+    config = config or MotionConfig()
+    if split not in SPLITS:
+        raise ConfigError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
+    if index < 0 or seed < 0:
+        raise ConfigError(f"seed={seed} and index={index} must not be negative.")
+    label = label_of(seed, split, index)
+    rng = np.random.default_rng([seed, SPLITS.index(split), index, 2])
+    height, width = config.height, config.width
+    plan = make_plan(rng, LABELS[label], config.num_frames, height, width, config.difficulty)
+    files = material(split)
+    shutter = float(rng.uniform(0.3, 0.9)) if rng.random() < 0.6 else 0.0
+    background, name = make_background(rng, files, plan, height, width, shutter)
+    layers, kind = make_layers(rng, files, plan, background, height, width, config.difficulty, shutter)
+    drawn = [draw_frame(background, layers, frame, height, width) for frame in range(config.num_frames)]
+    frames, facts = degrade(rng, np.stack([frame for frame, _ in drawn]), config.difficulty)
+    facts |= {
+        "background": name,
+        "object": kind,
+        "hold": plan.hold,
+        "shake": round(plan.shake, 2),
+        "size": round(plan.size, 2),
+    }
+    flow = moving = None
+    if truth:
+        owners = [owner for _, owner in drawn]
+        flow = np.stack([flow_between(background, layers, frame, owners[frame]) for frame in range(len(owners) - 1)])
+        moving = _moving(background, layers, owners)
+    return MotionSample(frames, label, _speed(plan, height, width), facts, flow, moving)
+
+
+def _moving(background: Layer, layers: list[Layer], owners: list[NDArray[np.int8]]) -> NDArray[np.bool_]:
+    owner = np.stack(owners)
+    if background.moves:
+        return np.ones(owner.shape, bool)
+    movers = [index for index, layer in enumerate(layers) if layer.moves]
+    return np.isin(owner, movers)
+
+
+def _speed(plan: Plan, height: int, width: int) -> float:
+    """Mean length of the motion of points spread over what moves, from one feature frame to the next, without shake."""
+    if plan.label == "still":
+        return 0.0
+    steady = np.arange(0, len(plan.times) - FEATURE_STEP, FEATURE_STEP, dtype=np.float64)
+    if len(steady) == 0:
+        steady = np.zeros(1)
+    axis = np.linspace(-0.4, 0.4, 5)
+    grid = np.stack([*(v.ravel() for v in np.meshgrid(axis, axis)), np.ones(25)])
+    if plan.thing is not None:
+        points = np.diag([plan.size * min(height, width)] * 2 + [1.0]) @ grid
+        now, then = (plan.thing.place(steady + step) @ points for step in (0, FEATURE_STEP))
+    else:
+        points = np.diag([width, height, 1.0]) @ grid + np.array([[width / 2], [height / 2], [0]])
+        views = (plan.camera.view(steady + step, shaken=False) for step in (0, FEATURE_STEP))
+        first, second = views
+        now, then = np.broadcast_to(points, (len(steady), 3, 25)), second @ np.linalg.inv(first) @ points
+    return float(np.hypot(*np.moveaxis(then - now, 1, 0)[:2]).mean() / CELL)

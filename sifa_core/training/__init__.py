@@ -1,0 +1,17 @@
+"""Training and evaluation. `train(load_config("configs/..."))` is a whole run; `evaluate` measures a model."""
+
+from sifa_core.training.config import TrainConfig, load_config
+from sifa_core.training.evaluate import Evaluation, evaluate, summary, write_report
+from sifa_core.training.loop import TrainingError, TrainResult, train
+
+__all__ = [
+    "Evaluation",
+    "TrainConfig",
+    "TrainResult",
+    "TrainingError",
+    "evaluate",
+    "load_config",
+    "summary",
+    "train",
+    "write_report",
+]

@@ -1,0 +1,240 @@
+"""Configuration of a training run: frozen, typed, validated; read from YAML with `key=value` overrides."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+import yaml
+
+from sifa_core.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What is trained."""
+
+    name: str = "sifa_net_tiny"
+    """Registry name of the architecture."""
+    switches: dict[str, Any] = field(default_factory=dict)
+    """Fields of the architecture's configuration, e.g. `temporal: none`. The class count follows the data."""
+    weights: str = ""
+    """Checkpoint to start from; "imagenet" for ImageNet weights; empty for random weights."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What it is trained on."""
+
+    kind: Literal["motion15", "list", "folders", "something_v1", "something_v2"] = "motion15"
+    """Format of the data set."""
+    root: str = ""
+    """Folder of the videos (of the frame folders for something_v1)."""
+    train: str = ""
+    """List, CSV, JSON or folder of the training split; unused by motion15."""
+    val: str = ""
+    """The same for the validation split."""
+    labels: str = ""
+    """File of class names: one a line (list, something_v1) or JSON (something_v2)."""
+    seed: int = 0
+    """Seed of motion15's clips."""
+    epoch_size: int = 8000
+    """motion15: training clips that count as an epoch; every one is drawn once and never again."""
+    val_size: int = 600
+    """motion15: validation clips."""
+    num_frames: int = 16
+    """T."""
+    stride: int = 1
+    """Source frames from one frame of a clip to the next; unused by motion15 and Something-Something."""
+    crop: int = 96
+    """Side of the square that the network sees in training and validation."""
+    short_sides: tuple[int, int] = (256, 340)
+    """Range of the short side before cropping; unused by motion15."""
+    flip: bool = True
+    """Mirror half of the clips; false where a label names a direction; unused by motion15."""
+    shapes: tuple[tuple[int, int], ...] = ()
+    """motion15: (height, width) of training clips, one drawn for every batch; empty for crop x crop."""
+    ramp_steps: int = 0
+    """motion15: optimizer steps over which training clips become as hard as the set is."""
+    workers: int = 1
+    """Processes that draw or decode clips; 0 for none beside the training process."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "epoch_size", "val_size", "num_frames", "stride", "crop")
+        _at_least(self, 0, "seed", "ramp_steps", "workers")
+        if self.kind != "motion15":
+            for name in ("train", "val"):
+                if not getattr(self, name):
+                    raise ConfigError(f"data.{name} must name the {name} split of a data set of kind {self.kind!r}.")
+            if not self.crop <= self.short_sides[0] <= self.short_sides[1]:
+                raise ConfigError(f"data.short_sides={self.short_sides} must rise and not lie below crop={self.crop}.")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How it learns."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    """SGD with Nesterov momentum 0.9, or AdamW."""
+    lr: float = 0.01
+    """Peak learning rate."""
+    weight_decay: float = 1e-4
+    """Of weights; norms, biases and gates have none."""
+    offset_lr_factor: float = 0.1
+    """Learning rate of the offset predictors over that of the rest."""
+    freeze_offsets_steps: int = 0
+    """Steps for which the offset predictors stay as they are."""
+    warmup_steps: int = 0
+    """Steps over which the learning rate rises from near zero."""
+    clip_norm: float = 0.0
+    """Largest gradient norm; 0 for no clipping."""
+    label_smoothing: float = 0.0
+    """Share of the target spread over all classes."""
+    ema_decay: float = 0.0
+    """Decay of the moving average of the weights that is evaluated and saved; 0 for none."""
+    freeze_batch_norm: bool = False
+    """Keep the statistics of batch normalisation as loaded, for fine-tuning with small batches."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 0, "weight_decay", "offset_lr_factor", "freeze_offsets_steps", "warmup_steps", "clip_norm")
+        if self.lr <= 0:
+            raise ConfigError(f"optimizer.lr={self.lr} is not possible; it is above 0.")
+        for name in ("label_smoothing", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"optimizer.{name}={getattr(self, name)} is not possible; it lies from 0 to below 1.")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How long, where, and what is kept."""
+
+    out: str = "runs/run"
+    """Folder of checkpoints, log and TensorBoard events."""
+    steps: int = 1000
+    """Optimizer steps in all."""
+    batch: int = 32
+    """Clips in a batch of one process."""
+    accumulation: int = 1
+    """Batches to an optimizer step."""
+    seed: int = 0
+    """Seed of initialisation, order and dropout."""
+    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
+    """Number format of the forward pass."""
+    sync_batch_norm: bool = False
+    """Share batch statistics between processes (GPUs only)."""
+    log_every: int = 10
+    """Steps between log lines."""
+    eval_every: int = 0
+    """Steps between validations; 0 for one at the end only."""
+    save_every: int = 200
+    """Steps between states to resume from."""
+    resume: bool = True
+    """Go on from the last state in `out` if there is one."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "steps", "batch", "accumulation", "log_every", "save_every")
+        _at_least(self, 0, "seed", "eval_every")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole run."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+
+def _at_least(config: Any, least: int, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < least:
+            raise ConfigError(f"{name}={getattr(config, name)} is not possible; it is at least {least}.")
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read a YAML file and apply overrides such as "optimizer.lr=0.02" or "model.switches.temporal=none".
+
+    Raises ConfigError for an unreadable file, an unknown key, or a value of the wrong type or outside its range.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ConfigError(f"The configuration {path} cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration {path} is not valid YAML.") from error
+    for override in overrides:
+        _override(content, override)
+    return from_dict(TrainConfig, content)
+
+
+def _override(content: Any, override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"The override {override!r} is not of the form key=value.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The value of the override {override!r} is not valid YAML.") from error
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        if not isinstance(content, dict):
+            break
+        content = content.setdefault(parent, {})
+    if not isinstance(content, dict):
+        raise ConfigError(f"The override {override!r} leads through a value that has no parts.")
+    content[last] = value
+
+
+def from_dict(kind: type[T], content: Any, where: str = "") -> T:
+    """Build a configuration dataclass from nested dictionaries, as `to_dict` makes them. Raises ConfigError."""
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where or 'The configuration'} must be a set of keys and values, not {content!r}.")
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(str(key) for key in content if key not in hints)
+    if unknown:
+        place = f" in {where}" if where else ""
+        raise ConfigError(f"Unknown key{place}: {', '.join(unknown)}; known are {', '.join(hints)}.")
+    values = {key: _convert(hints[key], value, f"{where}.{key}".lstrip(".")) for key, value in content.items()}
+    return kind(**values)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The configuration as nested dictionaries."""
+    return dataclasses.asdict(config)
+
+
+def _convert(kind: Any, value: Any, where: str) -> Any:
+    """`value` as `kind`, or ConfigError. YAML reads 1e-4 as text and whole numbers as int; both make a float."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return from_dict(typing.cast(type, kind), value, where)
+    if origin is Literal:
+        value = "no" if value is False and "no" in arguments else value
+        if value not in arguments:
+            raise ConfigError(f"{where}={value!r} is none of {', '.join(map(str, arguments))}.")
+        return value
+    if origin in (Union, types.UnionType):
+        return value
+    if origin is tuple and isinstance(value, list | tuple):
+        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
+        if len(kinds) == len(value):
+            return tuple(_convert(kinds[i], part, f"{where}[{i}]") for i, part in enumerate(value))
+    if kind is float and not isinstance(value, bool):
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            pass
+    base = origin or kind
+    is_flag = isinstance(value, bool) and base is int  # in Python a bool is an int
+    if isinstance(base, type) and base is not tuple and isinstance(value, base) and not is_flag:
+        return value
+    name = getattr(kind, "__name__", str(kind)) if origin is None else str(kind)
+    raise ConfigError(f"{where}={value!r} is not of type {name}.")

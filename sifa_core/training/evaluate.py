@@ -1,0 +1,174 @@
+"""Evaluation: clips x crops, softmax averaged over the views of a video; accuracy by class and by speed.
+
+Legend: B videos, V views, C classes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sifa_core.data.datasets.base import ClipDataset, Failures
+from sifa_core.data.motion15 import SPEED_BINS, speed_bin
+from sifa_core.models.base import VideoModel
+from sifa_core.training.stream import EpochSampler, make_loader, normalise
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found."""
+
+    labels: tuple[str, ...]
+    confusion: NDArray[np.int64]
+    """[C,C], true class by row, predicted class by column."""
+    speeds: NDArray[np.int64]
+    """[bins,2], right and all, by SPEED_BINS; all zero where speeds are not known."""
+    loss: float
+    """Mean cross entropy of the averaged probabilities."""
+    protocol: str
+    """One line: data, views, size."""
+    failures: Failures
+
+    @property
+    def count(self) -> int:
+        """Videos that were evaluated."""
+        return int(self.confusion.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Top-1, 0..1; NaN without videos."""
+        return float(np.trace(self.confusion) / self.count) if self.count else math.nan
+
+    @property
+    def per_class(self) -> dict[str, float]:
+        """Recall of every class; NaN for a class without videos."""
+        totals = self.confusion.sum(axis=1)
+        hits = np.diag(self.confusion)
+        return {
+            label: float(hit / total) if total else math.nan
+            for label, hit, total in zip(self.labels, hits, totals, strict=True)
+        }
+
+    @property
+    def by_speed(self) -> dict[str, dict[str, float]]:
+        """Accuracy and number of clips of each speed bin that occurs."""
+        rows = zip(SPEED_BINS, self.speeds.tolist(), strict=True)
+        return {name: {"accuracy": right / total, "clips": total} for name, (right, total) in rows if total}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON."""
+        return {
+            "protocol": self.protocol,
+            "videos": self.count,
+            "top1": self.accuracy,
+            "loss": self.loss,
+            "per_class": {key: None if math.isnan(value) else value for key, value in self.per_class.items()},
+            "by_speed": self.by_speed,
+            "labels": list(self.labels),
+            "confusion": self.confusion.tolist(),
+            "failures": dict(self.failures.counts),
+        }
+
+
+@torch.inference_mode()
+def evaluate(
+    model: VideoModel,
+    dataset: ClipDataset,
+    *,
+    batch: int = 32,
+    workers: int = 0,
+    protocol: str = "",
+    progress: Callable[[int, int], None] | None = None,
+    rank: int = 0,
+    world: int = 1,
+) -> Evaluation:
+    """Run a model over a data set. The model's mode is as before afterwards.
+
+    Args:
+        model: a network whose classes are the data set's.
+        dataset: items of V views; probabilities are averaged over them.
+        batch: videos at a time.
+        workers: processes that draw or decode.
+        protocol: what is evaluated, in words; goes into the result.
+        progress: called with (done, all) after every batch.
+        rank: this process, which takes every `world`-th video, and
+        world: how many processes share the work.
+    """
+    classes = len(dataset.labels)
+    confusion, speeds = np.zeros((classes, classes), np.int64), np.zeros((len(SPEED_BINS), 2), np.int64)
+    losses, failures, done = 0.0, Failures(), 0
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    try:
+        for data in make_loader(dataset, EpochSampler(len(dataset), batch, rank, world), workers):
+            failures.add(data.failures)
+            done += len(data.labels) + len(data.failures)
+            if len(data.labels):
+                count, views = data.clips.shape[:2]
+                video = normalise(data.clips.flatten(0, 1).to(device), model.info.mean, model.info.std)
+                probability = model(video).float().softmax(dim=1).unflatten(0, (count, views)).mean(dim=1).cpu()
+                predicted = probability.argmax(dim=1)
+                losses += float(-probability.gather(1, data.labels[:, None]).clamp_min(1e-12).log().sum())
+                np.add.at(confusion, (data.labels.numpy(), predicted.numpy()), 1)
+                for speed, right in zip(data.speeds.tolist(), (predicted == data.labels).tolist(), strict=True):
+                    if not math.isnan(speed):
+                        speeds[speed_bin(speed)] += (right, 1)
+            if progress is not None:
+                progress(done, len(dataset))
+    finally:
+        model.train(was_training)
+    loss = losses / max(1, int(confusion.sum()))
+    return Evaluation(dataset.labels, confusion, speeds, loss, protocol, failures)
+
+
+def summary(result: Evaluation) -> str:
+    """A few lines for people, protocol first."""
+    lines = [result.protocol, f"top-1 {100 * result.accuracy:.1f} % of {result.count} videos, loss {result.loss:.3f}"]
+    if result.by_speed:
+        lines.append("by speed, cells of res4 per feature frame:")
+        lines += [
+            f"  {name:>12}: {100 * row['accuracy']:5.1f} % of {row['clips']}" for name, row in result.by_speed.items()
+        ]
+    worst = sorted((value, key) for key, value in result.per_class.items() if not math.isnan(value))[:5]
+    lines.append("weakest classes: " + ", ".join(f"{label} {100 * value:.0f} %" for value, label in worst))
+    report = result.failures.report()
+    return "\n".join([*lines, *([report] if report else [])])
+
+
+def write_report(result: Evaluation, folder: str | Path) -> tuple[Path, Path]:
+    """Write evaluation.json and confusion.html (works without a network) into `folder`; returns both paths."""
+    import plotly.graph_objects as go  # only needed here, and slow to import
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "evaluation.json"
+    data.write_text(json.dumps(result.to_dict(), indent=1), encoding="utf-8")
+    totals = np.maximum(result.confusion.sum(axis=1, keepdims=True), 1)
+    figure = go.Figure(
+        go.Heatmap(
+            z=100 * result.confusion / totals,
+            x=result.labels,
+            y=result.labels,
+            customdata=result.confusion,
+            colorscale="Cividis",
+            zmin=0,
+            zmax=100,
+            colorbar={"title": "% of the true class"},
+            hovertemplate="true: %{y}<br>predicted: %{x}<br>%{z:.1f} % (%{customdata} videos)<extra></extra>",
+        )
+    )
+    title = f"Top-1 {100 * result.accuracy:.1f} % of {result.count} videos<br><sub>{result.protocol}</sub>"
+    figure.update_layout(title=title, xaxis_title="predicted", yaxis_title="true", height=760)
+    figure.update_yaxes(autorange="reversed")
+    page = folder / "confusion.html"
+    figure.write_html(page, include_plotlyjs=True)
+    return data, page

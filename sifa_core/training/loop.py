@@ -1,0 +1,184 @@
+"""The training loop. One process, or several under torchrun; mixed precision, accumulation, exact resume.
+
+B clips of a process's batch, T frames of H x W pixels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator  # type: ignore[import-untyped]
+from accelerate.utils import set_seed  # type: ignore[import-untyped]
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from sifa_core.data.datasets import Batch, Failures
+from sifa_core.errors import SifaError
+from sifa_core.models import save_checkpoint
+from sifa_core.models.base import VideoModel
+from sifa_core.training.build import build_model, freeze_statistics
+from sifa_core.training.config import TrainConfig, to_dict
+from sifa_core.training.data import training_data, validation_data
+from sifa_core.training.evaluate import Evaluation, evaluate, write_report
+from sifa_core.training.journal import Journal
+from sifa_core.training.parameters import build_optimizer
+from sifa_core.training.schedule import set_learning_rate
+from sifa_core.training.state import Progress, latest_state, save_state
+from sifa_core.training.stream import StreamSampler, make_loader, normalise
+
+CHECKPOINT = "model.safetensors"
+
+
+class TrainingError(SifaError):
+    """A run that cannot go on; the message says at which step and why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """What a run leaves behind."""
+
+    checkpoint: Path
+    """The .safetensors file, with configuration, labels and metrics inside."""
+    validation: Evaluation
+    """Of the weights in the checkpoint; of all processes together."""
+    failures: Failures
+    """Broken files of the training split, as this process met them."""
+
+
+def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = None) -> TrainResult:
+    """Run, or go on with, a training run.
+
+    Args:
+        config: the whole run; its `run.out` folder receives states, log, TensorBoard events and the checkpoint.
+        quiet: no progress bar and no lines on the terminal.
+        stop_after: leave after this step as if killed, without saving anything for it.
+
+    Raises:
+        TrainingError: the loss is not finite, a whole batch is broken, or the run was stopped.
+        ConfigError, DatasetError, ModelError: the configuration does not fit the data or the model.
+    """
+    run, learn = config.run, config.optimizer
+    accelerator = Accelerator(mixed_precision=run.mixed_precision, gradient_accumulation_steps=run.accumulation)
+    world, rank, out = accelerator.num_processes, accelerator.process_index, Path(run.out)
+    set_seed(run.seed)
+    dataset = training_data(config, world)
+    network = build_model(config, dataset.labels)
+    info, progress, failures = network.info, Progress(), Failures()
+    average = _average(network, learn.ema_decay).to(accelerator.device)
+    averaged = cast(VideoModel, average.module)
+    if run.sync_batch_norm:
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    model, optimizer = accelerator.prepare(network, build_optimizer(network, learn))
+    criterion = nn.CrossEntropyLoss(label_smoothing=learn.label_smoothing)
+    set_seed(run.seed + rank)  # dropout differs between processes; initial weights do not
+    accelerator.register_for_checkpointing(progress, failures, average)
+    state = latest_state(out) if run.resume else None
+    if state is not None:
+        accelerator.load_state(str(state))
+    journal = Journal(out, config, progress.step, quiet) if accelerator.is_main_process else None
+    start = progress.step * run.accumulation
+    sampler = StreamSampler(len(dataset), run.batch, seed=run.seed, start=start, rank=rank, world=world)
+    model.train()
+    if learn.freeze_batch_norm:
+        freeze_statistics(model)
+    sums, result = torch.zeros(3, device=accelerator.device), None  # loss, hits and clips since the last log line
+    for data in make_loader(dataset, sampler, config.data.workers) if progress.step < run.steps else ():
+        failures.add(data.failures)
+        video, labels = _inputs(data, accelerator.device, info.mean, info.std)
+        set_learning_rate(optimizer, progress.step, run.steps, learn)
+        with accelerator.accumulate(model):
+            with accelerator.autocast():
+                logits = model(video).float()
+                loss = criterion(logits, labels)
+            if not torch.isfinite(loss):
+                raise TrainingError(f"The loss is {loss.item()} at step {progress.step}; try a lower learning rate.")
+            accelerator.backward(loss)
+            if accelerator.sync_gradients:
+                norm = accelerator.clip_grad_norm_(model.parameters(), learn.clip_norm or math.inf)
+            optimizer.step()
+            optimizer.zero_grad()
+        hits = (logits.argmax(dim=1) == labels).sum()
+        sums += torch.stack([loss.detach() * len(labels), hits, torch.tensor(len(labels), device=hits.device)])
+        if not accelerator.sync_gradients:
+            continue
+        progress.step += 1
+        average.update_parameters(accelerator.unwrap_model(model))
+        if journal:
+            journal.step()
+        if progress.step % run.log_every == 0:
+            loss_sum, hit_sum, clips = accelerator.reduce(sums).tolist()
+            if journal:
+                rate = optimizer.param_groups[0]["lr"]
+                journal.training(progress.step, loss_sum / clips, hit_sum / clips, float(norm), rate, int(clips))
+            sums.zero_()
+        if progress.step == stop_after:
+            raise TrainingError(f"The run was stopped after step {progress.step}.")
+        last = progress.step == run.steps
+        if last or (run.eval_every and progress.step % run.eval_every == 0):
+            result = _validate(accelerator, averaged, config)
+            if journal:
+                journal.validation(progress.step, result)
+        if last or progress.step % run.save_every == 0:
+            save_state(accelerator, out, progress.step)
+            if accelerator.is_main_process:
+                _save(out, averaged, config, progress.step, result)
+        if last:
+            break
+    result = result or _validate(accelerator, averaged, config)
+    if journal:
+        write_report(result, out)
+        journal.close()
+    accelerator.end_training()
+    return TrainResult(_save(out, averaged, config, progress.step, result, rank), result, failures)
+
+
+def _average(network: VideoModel, decay: float) -> AveragedModel:
+    """A copy of the network that follows it: exactly with decay 0, else as a moving average, buffers included."""
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    return average.requires_grad_(False)
+
+
+def _inputs(data: Batch, device: torch.device, mean: tuple[float, ...], std: tuple[float, ...]) -> Any:
+    """(B, 3, T, H, W) and labels [B] on the device. Raises TrainingError if every clip of the batch is broken."""
+    if not len(data.labels):
+        raise TrainingError(f"Every file of a batch is broken, among them {data.failures[0]}.")
+    clips = data.clips[:, 0].to(device, non_blocking=True)
+    return normalise(clips, mean, std), data.labels.to(device, non_blocking=True)
+
+
+def _validate(accelerator: Accelerator, network: VideoModel, config: TrainConfig) -> Evaluation:
+    """The validation split, shared by all processes."""
+    data = config.data
+    views = f"{data.num_frames} frames, 1 clip x 1 crop of {data.crop} x {data.crop}"
+    part = evaluate(
+        network,
+        validation_data(data, network.info.labels),
+        batch=config.run.batch,
+        workers=data.workers,
+        protocol=f"{data.kind} val, {views}",
+        rank=accelerator.process_index,
+        world=accelerator.num_processes,
+    )
+    if accelerator.num_processes == 1:
+        return part
+    device = accelerator.device
+    confusion = accelerator.reduce(torch.from_numpy(part.confusion).to(device))
+    speeds = accelerator.reduce(torch.from_numpy(part.speeds).to(device))
+    loss = accelerator.reduce(torch.tensor(part.loss * part.count, device=device)).item() / max(1, int(confusion.sum()))
+    whole = {"confusion": confusion.cpu().numpy(), "speeds": speeds.cpu().numpy(), "loss": loss}
+    return dataclasses.replace(part, **whole)
+
+
+def _save(
+    out: Path, network: VideoModel, config: TrainConfig, step: int, result: Evaluation | None, rank: int = 0
+) -> Path:
+    """Write the checkpoint (by the first process only): weights, and how they came about."""
+    path = out / CHECKPOINT
+    if rank == 0:
+        facts = {"step": step, "training": to_dict(config), "metrics": result.to_dict() if result else None}
+        save_checkpoint(path, network, facts)
+    return path

@@ -1,0 +1,39 @@
+"""Which parameters learn how: offset predictors slower than the rest, norms, biases and gates without weight decay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from sifa_core.layers import SIFA
+from sifa_core.training.config import OptimizerConfig
+
+
+def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
+    """Groups for an optimizer. Each has "lr", "weight_decay", "peak" (its learning rate at the top) and "is_offset"."""
+    offset = {id(p) for m in model.modules() if isinstance(m, SIFA) for p in m.offset.parameters()}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            # vectors are biases, the scales and shifts of norms, and gates: pulling them to zero only does harm
+            groups.setdefault((id(parameter) in offset, parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": config.lr * (config.offset_lr_factor if is_offset else 1.0),
+            "peak": config.lr * (config.offset_lr_factor if is_offset else 1.0),
+            "weight_decay": config.weight_decay if decays else 0.0,
+            "is_offset": is_offset,
+        }
+        for (is_offset, decays), parameters in groups.items()
+    ]
+
+
+def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum 0.9, or AdamW, over `parameter_groups`."""
+    groups = parameter_groups(model, config)
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(groups, lr=config.lr)

@@ -1,0 +1,99 @@
+"""The endless stream of samples: which sample comes at which position, the same however many processes share it.
+
+A global batch is `world` batches of one process side by side. Position p is place p in the sequence of shuffled epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from sifa_core.data.datasets.base import Batch, ClipDataset, collate
+
+
+class StreamSampler(Sampler[list[tuple[int, int]]]):
+    """Batches of (index, position) for one process, from batch number `start` on, `batches` of them or without end.
+
+    Args:
+        length: samples in an epoch.
+        batch: samples in a batch of one process.
+        seed: of the order; None for no shuffling.
+        start: number of the first batch, so that a resumed run goes on where it stopped.
+        batches: how many; None for no end.
+        rank: number of this process, and
+        world: how many there are.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        batch: int,
+        *,
+        seed: int | None = None,
+        start: int = 0,
+        batches: int | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.length, self.batch, self.seed, self.start, self.batches = length, batch, seed, start, batches
+        self.rank, self.world = rank, world
+        self._epoch, self._order = -1, np.arange(length)
+
+    def _index(self, position: int) -> int:
+        epoch, place = divmod(position, self.length)
+        if self.seed is not None and epoch != self._epoch:
+            self._epoch, self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(self.length)
+        return int(self._order[place])
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        number = self.start
+        while self.batches is None or number < self.start + self.batches:
+            first = (number * self.world + self.rank) * self.batch
+            yield [(self._index(position), position) for position in range(first, first + self.batch)]
+            number += 1
+
+
+class EpochSampler(Sampler[list[tuple[int, int]]]):
+    """Every sample once, in order, divided over the processes; for evaluation."""
+
+    def __init__(self, length: int, batch: int, rank: int = 0, world: int = 1) -> None:
+        self.length, self.batch, self.rank, self.world = length, batch, rank, world
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        mine = range(self.rank, self.length, self.world)
+        for first in range(0, len(mine), self.batch):
+            yield [(index, index) for index in mine[first : first + self.batch]]
+
+    def __len__(self) -> int:
+        mine = len(range(self.rank, self.length, self.world))
+        return -(-mine // self.batch)
+
+
+def make_loader(dataset: ClipDataset, sampler: Sampler[list[tuple[int, int]]], workers: int) -> DataLoader[Batch]:
+    """Batches drawn by `workers` processes, in order."""
+    return DataLoader(
+        dataset,  # type: ignore[arg-type]  # keys are pairs, which DataLoader passes on untouched
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=_single_threaded,
+        prefetch_factor=4 if workers else None,
+        generator=torch.Generator(),  # its own: the shared one belongs to dropout, which a resumed run must repeat
+    )
+
+
+def _single_threaded(_worker: int) -> None:
+    # a worker is one core's worth of work; threads of its own would fight those of the training process
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def normalise(clips: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+    """uint8 [B,T,H,W,3] -> float32 (B,3,T,H,W), each channel (value / 255 - mean) / std."""
+    scale = 1 / (255 * torch.tensor(std, device=clips.device))
+    shift = -torch.tensor(mean, device=clips.device) / torch.tensor(std, device=clips.device)
+    return (clips.float() * scale + shift).permute(0, 4, 1, 2, 3)
