@@ -31,8 +31,8 @@ class Stem(nn.Module):
         missing = -video.shape[2] % self.temporal_stride
         if missing:
             video = torch.cat([video, video[:, :, -1:].expand(-1, -1, missing, -1, -1)], dim=2)
-        windows = video.unflatten(2, (-1, self.temporal_stride)).transpose(1, 2)  # (B, T, 3, s, H, W)
-        stacked = windows.flatten(2, 3).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        windows = video.unflatten(2, (-1, self.temporal_stride)).permute(0, 2, 4, 5, 1, 3)  # (B, T, H, W, 3, s)
+        stacked = windows.flatten(4).flatten(0, 1).permute(0, 3, 1, 2)  # one copy, channels_last
         return F.conv2d(stacked, self.weight.flatten(1, 2), stride=2, padding=3)
 
 

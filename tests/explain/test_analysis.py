@@ -49,7 +49,7 @@ def test_the_trace_holds_what_the_forward_used(model, clip):
 
 def gather(memory, offset, weights):
     """Sum over taps of weight times the bilinear sample, by grid_sample; offset [T, K, 2, h, w] in (x, y) cells."""
-    frames, _, height, width = memory.shape
+    height, width = memory.shape[2:]
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     total = torch.zeros_like(memory)
     for tap in range(9):
