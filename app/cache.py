@@ -1,0 +1,79 @@
+"""Analyses kept for visitors: least recently used first out, bounded by bytes, found only by unguessable tokens."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from sifa_core import Analysis
+from sifa_core.errors import ClipTooLargeError
+
+TOKEN_BYTES = 24
+
+
+class AnalysisCache:
+    """A byte-capped store of analyses; safe to use from several threads."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._kept: OrderedDict[str, Analysis] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def put(self, analysis: Analysis) -> str:
+        """Keep an analysis and return its token; others go, oldest use first, until all fit.
+
+        Raises ClipTooLargeError for one that alone passes the limit; then nothing is put away.
+        """
+        size = footprint(analysis)
+        if size > self.max_bytes:
+            raise ClipTooLargeError(
+                f"The analysis of {analysis.clip.source.name} takes {size / 1e6:.0f} MB; "
+                f"this server keeps at most {self.max_bytes / 1e6:.0f} MB."
+            )
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        with self._lock:
+            while self._kept and sum(self._sizes.values()) + size > self.max_bytes:
+                oldest, _ = self._kept.popitem(last=False)
+                del self._sizes[oldest]
+            self._kept[token] = analysis
+            self._sizes[token] = size
+        return token
+
+    def get(self, token: str) -> Analysis | None:
+        """The analysis of a token, now the most recently used one; None if there is none (any more)."""
+        with self._lock:
+            if token not in self._kept:
+                return None
+            self._kept.move_to_end(token)
+            return self._kept[token]
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all that is kept."""
+        with self._lock:
+            return sum(self._sizes.values())
+
+
+def footprint(value: Any) -> int:
+    """Bytes of all arrays and tensors within `value`; models are shared between analyses and do not count."""
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return int(value.nbytes)
+    if isinstance(value, torch.nn.Module):
+        return 0
+    if isinstance(value, dict):
+        return sum(map(footprint, value.values()))
+    if isinstance(value, (list, tuple)):
+        return sum(map(footprint, value))
+    if is_dataclass(value):
+        return sum(footprint(getattr(value, field.name)) for field in fields(value))
+    return footprint(vars(value)) if isinstance(value, Analysis) else 0

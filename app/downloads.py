@@ -1,0 +1,60 @@
+"""Files to take away. They travel inside the answer and are saved by the browser: none stays on the server's disk."""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from sifa_core import Analysis
+from sifa_core.explain.analysis import Selection
+
+KINDS = {"png": "image/png", "html": "text/html", "json": "application/json"}
+
+SAVE = """
+watch('value', () => {
+  const file = props.value;
+  if (!file || !file.data) return;
+  const bytes = Uint8Array.from(atob(file.data), character => character.charCodeAt(0));
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([bytes], {type: file.type}));
+  link.download = file.name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+});
+"""
+
+
+def build_courier() -> gr.HTML:
+    """An invisible component; whatever `pack` makes, given as its value, is saved by the browser."""
+    return gr.HTML({}, html_template="", js_on_load=SAVE, elem_id="courier")
+
+
+def pack(analysis: Analysis, selection: Selection, kind: str) -> dict[str, Any]:
+    """The analysis as a file of `kind` (a key of KINDS), for the courier."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = analysis.save(
+            Path(folder) / file_name(analysis, kind),
+            query=selection.query,
+            layer=selection.layer,
+            levels=selection.levels,
+            target=selection.target,
+        )
+        content = path.read_bytes()
+    return {
+        "name": path.name,
+        "type": KINDS[kind],
+        "data": base64.b64encode(content).decode("ascii"),
+        "number": secrets.token_hex(4),  # the same file asked for twice is to be saved twice
+    }
+
+
+def file_name(analysis: Analysis, kind: str) -> str:
+    """A harmless file name that still tells the clip and the layer's family."""
+    stem = re.sub(r"[^A-Za-z0-9-]+", "_", Path(analysis.clip.source.name).stem).strip("_")[:60]
+    return f"sifa_{stem or 'clip'}.{kind}"

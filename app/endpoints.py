@@ -1,0 +1,88 @@
+"""The named API: `predict` and `explain`, with plain arguments and JSON answers, for gradio_client or plain HTTP."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from app.service import Service
+from app.uploads import only_uploads
+from sifa_core import Analysis, SifaError
+from sifa_core.errors import QueryError
+from sifa_core.explain.export import describe
+
+log = logging.getLogger("app")
+
+Answer = dict[str, Any]
+
+
+def add_endpoints(service: Service, **queue: Any) -> None:
+    """Add both endpoints to the page that is being built."""
+
+    def open_clip(clip: str | None, example: str) -> Analysis:
+        if bool(clip) == bool(example):
+            raise QueryError("Give either a clip or the name of an example.")
+        return service.analysis(service.open_example(example)) if example else service.analyze_once(str(clip))
+
+    @_plain_errors
+    def predict(clip: str | None = None, example: str = "", top: float = 5) -> Answer:
+        """What the model thinks a clip shows: the `top` most probable classes, or null while it is untrained."""
+        if not isinstance(top, (int, float)) or not 1 <= top:
+            raise QueryError(f"top={top!r} is not possible; it is a whole number of at least 1.")
+        analysis = open_clip(clip, example)
+        info, source = analysis.info, analysis.clip.source
+        ranked = [{"label": label, "probability": probability} for label, probability in analysis.predictions[: int(top)]]
+        return {
+            "model": {"name": info.name, "status": info.status, "sha256": info.sha256},
+            "clip": {"name": source.name, "sha256": source.sha256},
+            "predictions": ranked if info.is_trained else None,
+        }
+
+    @_plain_errors
+    def explain(
+        clip: str | None = None,
+        example: str = "",
+        frame: float | None = None,
+        x: float | None = None,
+        y: float | None = None,
+        layer: str = "",
+        levels: float | None = None,
+    ) -> Answer:
+        """The numbers behind Figure 5 of one query: points, weights, maps, statistics. What is left out is chosen."""
+        analysis = open_clip(clip, example)
+        given = [value is not None for value in (frame, x, y)]
+        if any(given) and not all(given):
+            raise QueryError("Give all of frame, x and y, or none of them.")
+        query = (frame, x, y) if all(given) else None
+        with service.model_lock:
+            return describe(analysis, analysis.select(query, layer or None, levels))
+
+    answer = gr.JSON(visible=False)
+    clip = gr.File(label="clip", visible=False)
+    only_uploads(clip)
+    example, layer = (gr.Textbox("", label=name, visible=False) for name in ("example", "layer"))
+    top = gr.Number(5, label="top", visible=False)
+    frame, x, y, levels = (gr.Number(label=name, visible=False) for name in ("frame", "x", "y", "levels"))
+    trigger = gr.Button(visible=False)
+    trigger.click(predict, [clip, example, top], answer, api_name="predict", **queue)
+    trigger.click(explain, [clip, example, frame, x, y, layer, levels], answer, api_name="explain", **queue)
+
+
+def _plain_errors(endpoint: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Errors as one sentence, without a traceback on either side."""
+
+    @functools.wraps(endpoint)
+    def safe(*arguments: Any) -> Answer:
+        try:
+            return endpoint(*arguments)
+        except SifaError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        except Exception as error:
+            log.exception("%s failed", endpoint.__name__)
+            raise gr.Error("Something went wrong on the server.", print_exception=False) from error
+
+    return safe

@@ -1,0 +1,53 @@
+"""How the page looks: system fonts, quiet greys, one accent colour, light and dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+
+FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+MONO = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
+
+
+def build_theme() -> gr.themes.Base:
+    """Gradio's plain theme in our colours; the rest is in style.css."""
+    theme = gr.themes.Base(
+        primary_hue="blue",
+        secondary_hue="blue",
+        neutral_hue="slate",
+        text_size="md",
+        spacing_size="md",
+        radius_size="md",
+        font=FONT,
+        font_mono=MONO,
+    )
+    return theme.set(
+        body_background_fill="#f6f7f9",
+        body_background_fill_dark="#0e1116",
+        background_fill_primary="#ffffff",
+        background_fill_primary_dark="#161b22",
+        block_background_fill="transparent",
+        block_background_fill_dark="transparent",
+        block_border_width="0px",
+        block_shadow="none",
+        block_label_text_color="*neutral_600",
+        block_label_text_color_dark="*neutral_300",
+        block_title_text_color="*neutral_600",
+        block_title_text_color_dark="*neutral_300",
+        block_title_text_weight="500",
+        block_padding="0px",
+        border_color_primary="#dfe3e8",
+        border_color_primary_dark="#2b323c",
+        input_background_fill="#ffffff",
+        input_background_fill_dark="#161b22",
+        button_secondary_background_fill="#ffffff",
+        button_secondary_background_fill_dark="#1c222b",
+        button_border_width="1px",
+        body_text_color="#1c2430",
+        body_text_color_dark="#e4e8ee",
+        body_text_color_subdued="#586273",
+        body_text_color_subdued_dark="#9aa5b4",
+    )

@@ -1,0 +1,56 @@
+"""Loads the model, builds the page and serves it until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import Any
+
+from app.look import STYLE, build_theme
+from app.page import build_page
+from app.service import Service
+from sifa_core import SifaError, load_model
+from sifa_core.data import Limits
+from sifa_core.device import pick_device
+
+MAX_WAITING = 64
+"""Visitors' requests that may wait; the next one is told that the server is busy."""
+
+LAUNCH: dict[str, Any] = {
+    "css": STYLE,
+    "footer_links": [],
+    "run_history": False,
+    "enable_monitoring": False,
+    "allowed_paths": [],
+    "max_file_size": Limits().max_bytes,
+    "share": False,
+    "ssr_mode": False,
+    "mcp_server": False,
+    "pwa": False,
+    "quiet": True,
+}
+
+
+class AddressError(SifaError):
+    """An address or port that cannot be served on."""
+
+
+def serve(model: str, *, device: str, host: str, port: int) -> None:
+    """Serve the page until interrupted or terminated. Raises SifaError if the model or the address cannot be used."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    service = Service(load_model(model, device=pick_device(device)))
+    page = build_page(service).queue(max_size=MAX_WAITING, api_open=False)
+    try:
+        _, url, _ = page.launch(
+            server_name=host, server_port=port, theme=build_theme(), prevent_thread_lock=True, **LAUNCH
+        )
+    except OSError as error:
+        raise AddressError(f"{host}:{port} cannot be served on; choose another --host or --port.") from error
+    print(f"SIFA Explorer is ready at {url}", flush=True)
+    threading.Thread(target=service.warm_up, daemon=True, name="warm-up").start()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
+    page.close(verbose=False)

@@ -1,0 +1,109 @@
+"""What the page and the API share: one model, the example clips, and the analyses kept for visitors."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from pathlib import Path
+
+import sifa_core as sifa
+from app.cache import AnalysisCache
+from app.examples import Example, find_examples
+from sifa_core import Analysis, Clip, SifaError
+from sifa_core.models import VideoModel
+from sifa_core.paths import EXAMPLE_CLIPS
+
+CACHE_BYTES = 500_000_000
+"""All analyses kept; a visit takes up to about 20 MB."""
+FRAME_BYTES = 12_000_000
+"""Frames of one clip; the model's own input and the traces come on top."""
+MAX_SHORT_SIDE = 360
+WIDE_ASPECT = 16 / 9
+
+log = logging.getLogger("app")
+
+
+class UnknownExampleError(SifaError):
+    """A name that no example clip has."""
+
+
+class ForgottenError(SifaError):
+    """A token whose analysis is not kept (any more)."""
+
+
+class Service:
+    """One model and everything that is asked of it. Safe to use from several threads: the model serves one at a time."""
+
+    def __init__(self, model: VideoModel, *, cache_bytes: int = CACHE_BYTES, clips: Path = EXAMPLE_CLIPS) -> None:
+        self.model = model
+        self.examples: dict[str, Example] = find_examples(clips)
+        self.cache = AnalysisCache(cache_bytes)
+        self.model_lock = threading.RLock()
+        """Held by whoever runs the model: a forward, a Grad-CAM, or anything that may need one."""
+        self._example_tokens: dict[str, str] = {}
+
+    def example(self, name: str) -> Example:
+        """Raises UnknownExampleError, naming those that exist."""
+        if name not in self.examples:
+            known = ", ".join(self.examples) or "there are none"
+            raise UnknownExampleError(f"There is no example {name!r}; choose one of: {known}.")
+        return self.examples[name]
+
+    def read(self, path: str | Path) -> Clip:
+        """The clip of a file, as many frames as the model takes, small enough to be kept. Raises ClipError."""
+        frames = self.model.info.num_frames
+        side = _short_side(frames, WIDE_ASPECT)
+        clip = sifa.read_clip(path, frames, max_short_side=side)
+        if clip.frames.nbytes > FRAME_BYTES:  # wider than usual
+            long, short = max(clip.width, clip.height), min(clip.width, clip.height)
+            clip = sifa.read_clip(path, frames, max_short_side=_short_side(frames, long / short))
+        return clip
+
+    def analyze(self, clip: Clip) -> str:
+        """Run the model on a clip, keep the analysis, and return its token."""
+        with self.model_lock:
+            analysis = sifa.analyze(self.model, clip)
+        return self.cache.put(analysis)
+
+    def analyze_once(self, path: str | Path) -> Analysis:
+        """The analysis of a file that nobody will ask for again, so it is not kept."""
+        clip = self.read(path)
+        with self.model_lock:
+            return sifa.analyze(self.model, clip)
+
+    def kept_example(self, name: str) -> str | None:
+        """The token of an example's analysis if that is kept."""
+        token = self._example_tokens.get(self.example(name).name)
+        return token if token is not None and self.cache.get(token) is not None else None
+
+    def open_example(self, name: str) -> str:
+        """The token of an example's analysis, which is shared by all visitors and made when first asked for."""
+        example = self.example(name)
+        with self.model_lock:
+            token = self.kept_example(name)
+            if token is None:
+                token = self._example_tokens[name] = self.analyze(self.read(example.path))
+        return token
+
+    def analysis(self, token: str) -> Analysis:
+        """The analysis of a token. Raises ForgottenError if it has made room for others."""
+        analysis = self.cache.get(token)
+        if analysis is None:
+            raise ForgottenError("This clip is no longer kept here; please open it again.")
+        return analysis
+
+    def warm_up(self) -> None:
+        """Analyse the first example, so that the first visitor does not wait for code to load or be built."""
+        for name in list(self.examples)[:1]:
+            try:
+                analysis = self.analysis(self.open_example(name))
+                with self.model_lock:
+                    analysis.figure5()
+            except SifaError as error:
+                log.warning("The example %s cannot be shown: %s", name, error)
+
+
+def _short_side(frames: int, aspect: float) -> int:
+    """The largest short side at which so many RGB frames fit into FRAME_BYTES, at most MAX_SHORT_SIDE."""
+    return max(32, min(MAX_SHORT_SIDE, math.isqrt(int(FRAME_BYTES / (3 * frames * aspect)))))
