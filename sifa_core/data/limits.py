@@ -23,6 +23,8 @@ class Limits:
     """Pixels of one frame as stored: 4K in both of its usual forms."""
     max_aspect_ratio: float = 8.0
     """Long side over short side as shown; a picture thinner than that would be blown up to gigantic model inputs."""
+    max_clip_bytes: int = 1_000_000_000
+    """The clip's own frames in memory: height x width x 3 for each."""
     max_decode_seconds: float = 30.0
     """Wall-clock time of the whole reading, so that no file can hold a worker."""
 

@@ -64,9 +64,12 @@ class Clock:
     end: float
     seconds: float
 
+    def is_over(self) -> bool:
+        return time.monotonic() > self.end
+
     def check(self) -> None:
         """Raises ClipTooLargeError when the time is over."""
-        if time.monotonic() > self.end:
+        if self.is_over():
             raise ClipTooLargeError(f"{self.name} takes longer than the limit of {self.seconds:g} s to read.")
 
 
@@ -102,6 +105,7 @@ class VideoFile:
             self.clock.check()
             raise self._unreadable() from error
         with container:
+            self.clock.check()
             yield container, self._video_stream(container)
 
     def _unreadable(self) -> NotAVideoError | BrokenVideoError:
@@ -166,12 +170,15 @@ class _Reader:
         self._handle = handle
         self._clock = clock
 
+    # FFmpeg calls from C, where an exception could only be printed: errors are told as C does.
     def read(self, size: int) -> bytes:
-        self._clock.check()
-        return self._handle.read(size)
+        return b"" if self._clock.is_over() else self._handle.read(size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._handle.seek(offset, whence)
+        try:
+            return self._handle.seek(offset, whence)
+        except (OSError, OverflowError, ValueError):
+            return -errno.EINVAL
 
     def tell(self) -> int:
         return self._handle.tell()

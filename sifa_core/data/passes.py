@@ -80,9 +80,15 @@ def survey(file: VideoFile, limits: Limits, max_short_side: int, *, thumbnails: 
 
 
 def pictures(file: VideoFile, limits: Limits, found: Survey, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """uint8 [T, H, W, 3] of the frames with these numbers. Raises BrokenVideoError where a picture cannot be made."""
+    """uint8 [T, H, W, 3] of the frames with these numbers. Raises BrokenVideoError, ClipTooLargeError."""
     assert found.show is not None
     show = found.show
+    size = len(indices) * show.height * show.width * 3
+    if size > limits.max_clip_bytes:
+        raise ClipTooLargeError(
+            f"{len(indices)} frames of {file.name} take {size / 1e6:,.0f} MB, "
+            f"more than the limit of {limits.max_clip_bytes / 1e6:,.0f} MB."
+        )
     frames = np.empty((len(indices), show.height, show.width, 3), np.uint8)
     reformatter = VideoReformatter()
     missing = set(indices.tolist())
@@ -142,6 +148,8 @@ def _frames(
             raise ClipTooLargeError(f"{file.name} is longer than the limit of {limits.max_seconds:g} s.")
         previous = seconds
         yield frame, seconds
+    # To the decoder, a reading that was stopped by the clock looks like the end of the file.
+    file.clock.check()
 
 
 def _decoded(
@@ -177,8 +185,8 @@ def _packets(
         file.clock.check()
         try:
             packet = next(packets, None)
-        except av.error.FFmpegError:
-            file.clock.check()
+        except (av.error.FFmpegError, IndexError):
+            # PyAV's IndexError comes from the end of a stream of packets in which further streams turned up.
             if waiting is not None:
                 yield waiting, True
             yield None, True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import cv2
@@ -100,10 +101,10 @@ def to_rgb(frame: av.VideoFrame, show: Presentation, reformatter: VideoReformatt
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """(a, b, c, d): a stored point (p, q) is shown at (a p + c q, b p + d q), in 65536ths, y down."""
-    matrices = [data for data in frame.side_data if data.type == Type.DISPLAYMATRIX]  # type: ignore[attr-defined]
-    if not matrices:
+    side_data: Any = frame.side_data
+    if Type.DISPLAYMATRIX not in side_data:
         return 65536, 0, 0, 65536
-    matrix = np.frombuffer(bytes(matrices[0]), np.int32, 9)
+    matrix = np.frombuffer(bytes(side_data[Type.DISPLAYMATRIX]), np.int32, 9)
     a, b, c, d = (int(matrix[i]) for i in (0, 1, 3, 4))
     return (a, b, c, d) if a * d - b * c else (65536, 0, 0, 65536)
 

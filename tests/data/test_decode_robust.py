@@ -7,10 +7,12 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import av
+import av.container
 import numpy as np
 import pytest
 
-from sifa_core.data import Clip, Limits, read_clip
+from sifa_core.data import Clip, Limits, passes, read_clip
 from sifa_core.errors import ClipError
 
 SOURCES = {
@@ -24,7 +26,7 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_damaged_bytes_give_a_clip_or_a_named_error(videos, name):
+def test_damaged_bytes_give_a_clip_or_a_named_error(videos, name, capfd):
     codec, pixel_format = SOURCES[name]
     whole = np.frombuffer(videos.write(name, 20, codec=codec, pixel_format=pixel_format).read_bytes(), np.uint8)
     generator = np.random.default_rng(len(name))
@@ -47,7 +49,28 @@ def test_damaged_bytes_give_a_clip_or_a_named_error(videos, name):
             assert (np.diff(clip.timestamps) >= 0).all()
             outcomes.add("clip")
     assert outcomes
+    assert capfd.readouterr().err == ""
     assert time.monotonic() - begin < 20
+
+
+def test_the_library_failing_at_the_end_loses_no_frame(videos, monkeypatch):
+    """PyAV raises IndexError where a damaged transport stream announces further streams late."""
+    path = videos.write("late.ts", 20)
+    original = av.container.InputContainer.demux
+
+    class Failing:
+        def __init__(self, container):
+            self.container = container
+
+        def demux(self, stream):
+            yield from original(self.container, stream)
+            raise IndexError("list index out of range")
+
+    real = passes._packets
+    monkeypatch.setattr(passes, "_packets", lambda file, container, stream: real(file, Failing(container), stream))
+    clip = read_clip(path, 20, start=0, stride=1)
+    assert videos.numbers_of(clip.frames) == list(range(20))
+    assert clip.source.warnings == ("Parts of the file are damaged; 20 frames could be decoded.",)
 
 
 def test_many_readers_at_once(videos):
