@@ -86,8 +86,8 @@ def pictures(file: VideoFile, limits: Limits, found: Survey, indices: NDArray[np
     size = len(indices) * show.height * show.width * 3
     if size > limits.max_clip_bytes:
         raise ClipTooLargeError(
-            f"{len(indices)} frames of {file.name} take {size / 1e6:,.0f} MB, "
-            f"more than the limit of {limits.max_clip_bytes / 1e6:,.0f} MB."
+            f"{len(indices)} frames of {file.name} take {size / 1e6:,.1f} MB, "
+            f"more than the limit of {limits.max_clip_bytes / 1e6:,.1f} MB."
         )
     frames = np.empty((len(indices), show.height, show.width, 3), np.uint8)
     reformatter = VideoReformatter()

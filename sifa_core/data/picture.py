@@ -11,21 +11,15 @@ import av
 import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-# From the numbers that files use (ITU-T H.273) to the scaler's.
-_COLORSPACES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
-}
+# Matrix coefficients in the numbers of ITU-T H.273, which files use and the scaler understands, synonyms merged.
+_BT709, _BT601, _BT2020 = 1, 5, 9
+_MATRICES = {1: _BT709, 4: 4, 5: _BT601, 6: _BT601, 7: 7, 9: _BT2020, 10: _BT2020}
 # Exact rounding and full chroma resolution: these few frames are looked at closely.
-_QUALITY = int(Interpolation.BICUBIC) | int(Interpolation.ACCURATE_RND) | int(Interpolation.FULL_CHR_H_INT)
+# The last two are libswscale's own numbers, which PyAV has names for only from version 18 on.
+_QUALITY = int(Interpolation.BICUBIC) | 0x40000 | 0x2000
 
 
 @dataclass(frozen=True)
@@ -74,11 +68,11 @@ def to_rgb(frame: av.VideoFrame, show: Presentation, reformatter: VideoReformatt
     """uint8 [H, W, 3] picture of a frame."""
     has_alpha = frame.format.name == "pal8" or any(component.is_alpha for component in frame.format.components)
     # For files that do not say, what players assume: high definition is BT.709, the rest BT.601.
-    usual = Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601
+    usual = _BT709 if frame.height >= 720 else _BT601
     converted = reformatter.reformat(
         frame,
         format="rgba" if has_alpha else "rgb24",
-        src_colorspace=_COLORSPACES.get(frame.colorspace, usual),
+        src_colorspace=_MATRICES.get(frame.colorspace, usual),
         dst_color_range=ColorRange.JPEG,
         interpolation=_QUALITY,
     )

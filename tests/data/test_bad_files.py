@@ -254,7 +254,7 @@ def test_a_playlist_reads_no_other_file(videos, monkeypatch):
         (Limits(max_seconds=0.5), "longer than the limit of 0.5 s"),
         (Limits(max_pixels=96 * 64 - 1), "96 x 64 pixels, more than the limit of 6,143"),
         (Limits(max_aspect_ratio=1.4), "shown at 96 x 64"),
-        (Limits(max_clip_bytes=1_000_000 // 4), "16 frames of walk.mp4 take 0 MB, more than the limit of 0 MB"),
+        (Limits(max_clip_bytes=1_000_000 // 4), "16 frames of walk.mp4 take 0.3 MB, more than the limit of 0.2 MB"),
         (Limits(max_decode_seconds=1e-9), "takes longer than the limit"),
     ],
 )
