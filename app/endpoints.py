@@ -35,7 +35,9 @@ def add_endpoints(service: Service, **queue: Any) -> None:
             raise QueryError(f"top={top!r} is not possible; it is a whole number of at least 1.")
         analysis = open_clip(clip, example)
         info, source = analysis.info, analysis.clip.source
-        ranked = [{"label": label, "probability": probability} for label, probability in analysis.predictions[: int(top)]]
+        ranked = [
+            {"label": label, "probability": probability} for label, probability in analysis.predictions[: int(top)]
+        ]
         return {
             "model": {"name": info.name, "status": info.status, "sha256": info.sha256},
             "clip": {"name": source.name, "sha256": source.sha256},

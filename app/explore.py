@@ -43,7 +43,7 @@ class Explore:
             label="Figure 5",
             show_label=False,
             interactive=False,
-            buttons=["fullscreen"],
+            buttons=[],
             elem_id="figure",
             alt_text="Frame t with the query; its sampling points on the next frame; motion saliency; Grad-CAM.",
         )
@@ -68,11 +68,15 @@ class Explore:
         """Everything that `open` and `show` may change."""
         return [self.picture, self.figure, *self.inputs]
 
-    def listen(self, ask: Callable[..., Any], inputs: list[Component], outputs: list[Component], **options: Any) -> None:
+    def listen(
+        self, ask: Callable[..., Any], inputs: list[Component], outputs: list[Component], **options: Any
+    ) -> None:
         """Call `ask(*inputs)` whenever the choice changes, by mouse or by keyboard."""
         changes = [component.input for component in (self.frame, self.x, self.y, self.layer, self.levels)]
         # A click only writes the point into the number fields; then it is asked for like a typed one.
-        picked = self.picture.select(_place, None, [self.x, self.y], queue=False, show_progress="hidden", api_visibility="private")
+        picked = self.picture.select(
+            _place, None, [self.x, self.y], queue=False, show_progress="hidden", api_visibility="private"
+        )
         picked.then(ask, inputs, outputs, **options)
         gr.on(changes, ask, inputs, outputs, trigger_mode="always_last", **options)
 

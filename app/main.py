@@ -53,7 +53,9 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> ar
         default=environment.get("SIFA_MODEL") or "sifa_net_tiny",
         help="a model's name, .safetensors or .pth file, or hf://user/repo (default: SIFA_MODEL or sifa_net_tiny)",
     )
-    parser.add_argument("--host", default=environment.get("GRADIO_SERVER_NAME") or "127.0.0.1", help="address to serve on")
+    parser.add_argument(
+        "--host", default=environment.get("GRADIO_SERVER_NAME") or "127.0.0.1", help="address to serve on"
+    )
     parser.add_argument("--port", type=_port, default=environment.get("GRADIO_SERVER_PORT") or "7860")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the model runs")
     return parser.parse_args(arguments)

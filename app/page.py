@@ -20,7 +20,7 @@ from app.downloads import KINDS, build_courier, pack
 from app.endpoints import add_endpoints
 from app.explore import Explore
 from app.service import Service
-from app.shelf import build_shelf
+from app.shelf import build_mark, build_shelf
 from app.uploads import only_uploads
 from sifa_core import SifaError
 
@@ -55,19 +55,22 @@ def build_page(service: Service) -> gr.Blocks:
                 explore.build_controls()
                 gr.HTML("<h2>Take away</h2>")
                 with gr.Row(elem_id="downloads"):
-                    buttons = {kind: gr.Button(kind.upper(), elem_id=f"save-{kind}", size="sm", min_width=70) for kind in KINDS}
+                    buttons = {
+                        kind: gr.Button(kind.upper(), elem_id=f"save-{kind}", size="sm", min_width=70) for kind in KINDS
+                    }
         statistics = gr.HTML(elem_id="statistics")
-        courier = build_courier()
+        courier, mark = build_courier(), build_mark()
 
-        everything: list[Component] = [token, status, predictions, statistics, *explore.outputs]
+        everything: list[Component] = [token, mark, status, predictions, statistics, *explore.outputs]
         guard = functools.partial(_guarded, status)
 
-        def arrive(key: str) -> Updates:
+        def arrive(key: str, example: str = "") -> Updates:
             analysis = service.analysis(key)
             with service.model_lock:
                 selection, updates = explore.open(analysis)
             return updates | {
                 token: key,
+                mark: {"example": example},
                 status: fragments.clip_facts(analysis.clip),
                 predictions: fragments.predictions(analysis),
                 statistics: fragments.statistics(analysis, selection.layer),
@@ -75,19 +78,21 @@ def build_page(service: Service) -> gr.Blocks:
 
         @guard
         def open_example(event: gr.SelectData) -> Iterator[Updates]:
-            key = service.kept_example(str(event.value))
+            name = str(event.value)
+            key = service.kept_example(name)
             if key is None:
                 yield {status: fragments.progress("Reading the clip and running the model")}
-                key = service.open_example(str(event.value))
+                key = service.open_example(name)
             yield {status: fragments.progress("Drawing Figure 5")}
-            yield arrive(key)
+            yield arrive(key, name)
 
         @guard
         def open_first() -> Iterator[Updates]:
             if not service.examples:
                 yield {status: fragments.failure("There are no example clips here; add a clip of your own.")}
                 return
-            yield arrive(service.open_example(next(iter(service.examples))))
+            name = next(iter(service.examples))
+            yield arrive(service.open_example(name), name)
 
         @guard
         def open_upload(path: str | None) -> Iterator[Updates]:

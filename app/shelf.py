@@ -13,12 +13,19 @@ from sifa_core.errors import ClipError
 
 log = logging.getLogger("app")
 
-MARK_AND_TELL = """
+TELL = """
 element.addEventListener('click', event => {
   const button = event.target.closest('button[data-name]');
-  if (!button) return;
-  for (const other of element.querySelectorAll('button[data-name]')) other.setAttribute('aria-pressed', other === button);
-  trigger('select', {index: 0, value: button.dataset.name});
+  if (button) trigger('select', {index: 0, value: button.dataset.name});
+});
+"""
+
+# A component of its own, because a new value for the shelf would draw its buttons anew and lose the keyboard's focus.
+MARK = """
+watch('value', () => {
+  for (const button of document.querySelectorAll('#examples button[data-name]')) {
+    button.setAttribute('aria-pressed', button.dataset.name === props.value.example);
+  }
 });
 """
 
@@ -28,9 +35,14 @@ def build_shelf(examples: Iterable[Example]) -> gr.HTML:
     buttons = "".join(_button(example) for example in examples)
     return gr.HTML(
         f'<div class="shelf" role="group" aria-label="Example clips">{buttons}</div>',
-        js_on_load=MARK_AND_TELL,
+        js_on_load=TELL,
         elem_id="examples",
     )
+
+
+def build_mark() -> gr.HTML:
+    """An invisible component; the value {"example": name} marks that example as the one shown, any other name none."""
+    return gr.HTML({"example": ""}, html_template="", js_on_load=MARK, elem_id="current")
 
 
 def _button(example: Example) -> str:
