@@ -2,5 +2,16 @@
 
 from sifa_core.data.motion15.labels import LABELS, MIRRORED, SPEED_BINS, speed_bin
 from sifa_core.data.motion15.render import MotionConfig, MotionSample, label_of, render
+from sifa_core.data.motion15.writer import make_dataset
 
-__all__ = ["LABELS", "MIRRORED", "SPEED_BINS", "MotionConfig", "MotionSample", "label_of", "render", "speed_bin"]
+__all__ = [
+    "LABELS",
+    "MIRRORED",
+    "SPEED_BINS",
+    "MotionConfig",
+    "MotionSample",
+    "label_of",
+    "make_dataset",
+    "render",
+    "speed_bin",
+]
