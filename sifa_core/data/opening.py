@@ -95,7 +95,8 @@ class VideoFile:
             container = av.open(
                 _Reader(self.handle, self.clock),
                 mode="r",
-                options={**_OPTIONS, "max_pixels": str(limits.max_pixels)},
+                options=_decoder_options(limits),
+                container_options=_OPTIONS,
                 metadata_errors="replace",
                 buffer_size=1 << 18,
                 timeout=self.clock.seconds,
@@ -161,6 +162,12 @@ def open_file(path: str | os.PathLike[str], limits: Limits) -> Iterator[VideoFil
         while block := handle.read(1 << 20):
             digest.update(block)
         yield VideoFile(name, digest.hexdigest(), size, clock, handle)
+
+
+def _decoder_options(limits: Limits) -> dict[str, str]:
+    # Before version 18, PyAV crashes on any decoder option for files that announce no streams, such as MPEG program
+    # streams. There the size is checked once the first picture has been decoded.
+    return {"max_pixels": str(limits.max_pixels)} if int(av.__version__.split(".")[0]) >= 18 else {}
 
 
 class _Reader:

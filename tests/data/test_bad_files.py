@@ -82,7 +82,7 @@ def _song_with_cover(videos):
         sound = output.add_stream("aac", rate=16000, layout="mono")
         cover = output.add_stream("mjpeg", rate=1)
         cover.width, cover.height, cover.pix_fmt = 64, 64, "yuvj420p"
-        cover.disposition = av.stream.Disposition.attached_pic
+        cover.disposition = av.stream.Disposition.attached_pic.value
         picture = av.VideoFrame.from_ndarray(videos.numbered(1, 64, 64), format="rgb24")
         output.mux(cover.encode(picture))
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
