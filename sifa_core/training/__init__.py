@@ -3,6 +3,8 @@
 from sifa_core.training.config import TrainConfig, load_config
 from sifa_core.training.evaluate import Evaluation, evaluate, summary, write_report
 from sifa_core.training.loop import TrainingError, TrainResult, train
+from sifa_core.training.offsets import offset_report
+from sifa_core.training.protocol import evaluate_checkpoint
 
 __all__ = [
     "Evaluation",
@@ -10,7 +12,9 @@ __all__ = [
     "TrainResult",
     "TrainingError",
     "evaluate",
+    "evaluate_checkpoint",
     "load_config",
+    "offset_report",
     "summary",
     "train",
     "write_report",

@@ -1,0 +1,210 @@
+"""Whole runs: they learn, resume exactly after a kill, agree between one process and two, and stop when they must."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from sifa_core.data.motion15 import LABELS, MotionConfig, make_dataset
+from sifa_core.models import load_model
+from sifa_core.training import TrainingError, evaluate, load_config, train
+from sifa_core.training.data import validation_data
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = """
+import sys, torch
+torch.set_num_threads(1)
+from sifa_core.training import load_config, train
+train(load_config(sys.argv[1], sys.argv[2:]), quiet=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A small motion15 written out as mp4 files, with a broken one among them."""
+    out = tmp_path_factory.mktemp("files")
+    small = MotionConfig(num_frames=8, height=48, width=48)
+    for split, count in (("train", 20), ("val", 15)):
+        make_dataset(out, split=split, count=count, config=small, flow=False)
+    (out / "clips" / "train_000003.mp4").write_bytes(b"broken")
+    return out
+
+
+@pytest.fixture
+def config(files, tmp_path):
+    """Path of a configuration that trains in seconds, and overrides that leave its results in a fresh folder."""
+    content = {
+        "model": {"name": "sifa_net_tiny", "switches": {"width": 8, "dropout": 0.5, "layers": [1, 1, 1, 1]}},
+        "data": {
+            "kind": "list",
+            "root": str(files),
+            "train": str(files / "train.txt"),
+            "val": str(files / "val.txt"),
+            "labels": str(files / "labels.txt"),
+            "num_frames": 8,
+            "crop": 32,
+            "short_sides": [32, 40],
+            "flip": False,
+            "workers": 0,
+        },
+        "optimizer": {"name": "adamw", "lr": 0.01, "warmup_steps": 2, "clip_norm": 1.0, "ema_decay": 0.5},
+        "run": {"out": str(tmp_path / "run"), "steps": 6, "batch": 4, "save_every": 2, "log_every": 2},
+    }
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def weights(folder) -> dict[str, torch.Tensor]:
+    return load_file(Path(folder) / "model.safetensors")
+
+
+def same(a, b) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def test_render_train_kill_resume_evaluate_load(config, files, tmp_path):
+    """The whole way from files to a model in use; the killed run ends with the weights of the uninterrupted one."""
+    whole = train(load_config(config, [f"run.out={tmp_path / 'whole'}"]), quiet=True)
+    out = tmp_path / "killed"
+    with pytest.raises(TrainingError, match="stopped after step 3"):
+        train(load_config(config, [f"run.out={out}"]), quiet=True, stop_after=3)
+    assert [path.name for path in out.glob("state-*")] == ["state-2"]
+    resumed = train(load_config(config, [f"run.out={out}"]), quiet=True)
+    assert same(weights(tmp_path / "whole"), weights(out))
+    assert resumed.validation.confusion.tolist() == whole.validation.confusion.tolist()
+    assert any("train_000003.mp4" in name for name in whole.failures.counts)
+
+    other = train(load_config(config, [f"run.out={tmp_path / 'other'}", "run.seed=1"]), quiet=True)
+    assert not same(weights(tmp_path / "whole"), weights(tmp_path / "other"))
+
+    model = load_model(other.checkpoint)
+    assert model.info.labels == LABELS
+    assert model.info.facts["step"] == 6
+    assert model.info.facts["training"]["optimizer"]["lr"] == 0.01
+    again = evaluate(model, validation_data(load_config(config).data, LABELS))
+    assert again.confusion.tolist() == other.validation.confusion.tolist()
+    assert model.info.facts["metrics"]["top1"] == pytest.approx(again.accuracy)
+    rows = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if row["phase"] == "train"] == [2, 4, 6]
+    assert all(np.isfinite(row["loss"]) for row in rows)
+    assert list((tmp_path / "whole").glob("events.out.tfevents.*"))
+    assert (tmp_path / "whole" / "confusion.html").is_file()
+
+
+@pytest.mark.slow
+def test_a_run_killed_by_the_system_resumes(config, tmp_path):
+    out = tmp_path / "run"
+    arguments = [sys.executable, "-c", SCRIPT, str(config), f"run.out={out}", "run.steps=40", "run.save_every=1"]
+    process = subprocess.Popen(arguments, env=environment(), stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while not list(out.glob("state-[2-9]")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    reached = max(int(path.name.split("-")[1]) for path in out.glob("state-*") if not path.name.endswith(".part"))
+    assert 2 <= reached < 40
+    end = f"run.steps={reached + 3}"
+    subprocess.run([*arguments[:5], end], env=environment(), check=True)
+    assert [path.name for path in out.glob("state-*")] == [f"state-{reached + 3}"]
+
+
+def test_a_finished_run_is_not_repeated(config):
+    settings = load_config(config, ["run.steps=2", "model.switches.dropout=0"])
+    first = train(settings, quiet=True)
+    before = weights(first.checkpoint.parent)
+    second = train(settings, quiet=True)
+    assert same(before, weights(second.checkpoint.parent))
+    assert second.validation.confusion.tolist() == first.validation.confusion.tolist()
+
+
+def test_accumulation_equals_one_large_batch(config, tmp_path):
+    """With batch statistics frozen, two batches of 2 make the step that one batch of 4 makes."""
+    plain = ["optimizer.freeze_batch_norm=true", "model.switches.dropout=0", "run.steps=2", "optimizer.name=sgd"]
+    plain += ["data.train=" + str(_without_broken(config, tmp_path))]
+    for name, extra in (("one", ["run.batch=4"]), ("two", ["run.batch=2", "run.accumulation=2"])):
+        train(load_config(config, [*plain, *extra, f"run.out={tmp_path / name}"]), quiet=True)
+    _close(weights(tmp_path / "one"), weights(tmp_path / "two"))
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(config, tmp_path):
+    """The same global batch through gloo gives the same weights, batch statistics frozen."""
+    plain = ["optimizer.freeze_batch_norm=true", "model.switches.dropout=0", "run.steps=3", "optimizer.name=sgd"]
+    plain += ["data.train=" + str(_without_broken(config, tmp_path))]
+    train(load_config(config, [*plain, "run.batch=4", f"run.out={tmp_path / 'one'}"]), quiet=True)
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}", str(script)]
+    done = subprocess.run(
+        [*launch, str(config), *plain, "run.batch=2", f"run.out={tmp_path / 'two'}"],
+        env=environment() | {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    _close(weights(tmp_path / "one"), weights(tmp_path / "two"))
+    one, two = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("one", "two"))
+    assert one["confusion"] == two["confusion"]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(config):
+    settings = load_config(config, ["optimizer.name=sgd", "optimizer.lr=1e30", "optimizer.clip_norm=0"])
+    with pytest.raises(TrainingError, match="The loss is"):
+        train(settings, quiet=True)
+
+
+def test_a_few_clips_can_be_learnt_by_heart(config, tmp_path):
+    settings = load_config(
+        config,
+        [
+            f"data.train={_without_broken(config, tmp_path)}",
+            "run.steps=30",
+            "run.batch=19",
+            "run.log_every=5",
+            "run.save_every=100",
+            "model.switches.dropout=0",
+            "data.short_sides=[32, 32]",
+        ],
+    )
+    result = train(settings, quiet=True)
+    rows = [json.loads(line) for line in (result.checkpoint.parent / "log.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in rows if row["phase"] == "train"]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def _without_broken(config, tmp_path) -> Path:
+    source = Path(load_config(config).data.train)
+    lines = [line for line in source.read_text().splitlines(True) if "000003" not in line]
+    listing = tmp_path / "whole.txt"
+    listing.write_text("".join(lines))
+    return listing
+
+
+def _close(a, b) -> None:
+    assert a.keys() == b.keys()
+    for key in a:
+        np.testing.assert_allclose(a[key].float().numpy(), b[key].float().numpy(), rtol=1e-4, atol=1e-6, err_msg=key)

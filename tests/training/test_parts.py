@@ -1,0 +1,154 @@
+"""Learning rates, parameter groups, evaluation arithmetic and reports."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sifa_core.data.datasets import Failures, Item, MotionDataset
+from sifa_core.data.motion15 import LABELS, MotionConfig
+from sifa_core.models import create_model
+from sifa_core.training import evaluate, summary, write_report
+from sifa_core.training.build import freeze_statistics
+from sifa_core.training.config import OptimizerConfig
+from sifa_core.training.parameters import build_optimizer, parameter_groups
+from sifa_core.training.schedule import cosine, set_learning_rate
+from sifa_core.training.stream import normalise
+
+
+def test_cosine_with_warmup():
+    values = [cosine(step, 100, 10) for step in range(101)]
+    assert values[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
+    assert values[10] == 1.0
+    assert values[55] == pytest.approx(0.5)
+    assert values[100] == pytest.approx(0.0)
+    assert values[10:] == sorted(values[10:], reverse=True)
+
+
+def test_groups_hold_every_parameter_once_and_treat_offsets_apart():
+    model = create_model("sifa_net_tiny", width=8, gate="channel")
+    groups = parameter_groups(model, OptimizerConfig(lr=0.5, weight_decay=0.1, offset_lr_factor=0.1))
+    held = [id(p) for group in groups for p in group["params"]]
+    assert sorted(held) == sorted(id(p) for p in model.parameters())
+    offsets = {id(p) for name, p in model.named_parameters() if ".offset." in name}
+    assert offsets
+    for group in groups:
+        ids = {id(p) for p in group["params"]}
+        assert ids <= offsets if group["is_offset"] else not ids & offsets
+        assert group["lr"] == pytest.approx(0.05 if group["is_offset"] else 0.5)
+        assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] > 0}
+
+
+def test_offsets_rest_until_told():
+    config = OptimizerConfig(name="adamw", lr=0.5, freeze_offsets_steps=3, warmup_steps=0, weight_decay=0.1)
+    optimizer = build_optimizer(create_model("sifa_net_tiny", width=4), config)
+    rates = []
+    for step in range(5):
+        set_learning_rate(optimizer, step, 1000, config)
+        rates.append({group["is_offset"]: group["lr"] for group in optimizer.param_groups})
+    assert [rate[True] > 0 for rate in rates] == [False, False, False, True, True]
+    assert all(rate[False] > 0.49 for rate in rates)
+
+
+def test_frozen_statistics_stay():
+    model = nn.Sequential(nn.Conv3d(3, 4, 1), nn.BatchNorm3d(4)).train()
+    freeze_statistics(model)
+    before = model[1].running_mean.clone()
+    model(torch.randn(2, 3, 2, 4, 4) + 5)
+    assert torch.equal(model[1].running_mean, before)
+
+
+def test_normalise():
+    clips = torch.full((2, 4, 5, 6, 3), 255, dtype=torch.uint8)
+    clips[..., 1] = 0
+    video = normalise(clips, (0.5, 0.4, 0.3), (0.5, 0.2, 0.1))
+    assert video.shape == (2, 3, 4, 5, 6)
+    assert video[:, 0].unique().tolist() == pytest.approx([1.0])
+    assert video[:, 1].unique().tolist() == pytest.approx([-2.0])
+    assert video[:, 2].unique().tolist() == pytest.approx([7.0], rel=1e-5)
+
+
+class Scripted:
+    """Six items of two classes whose first pixel tells what the network below answers; the last file is broken."""
+
+    labels = ("zero", "one")
+    answers = ((0, 0), (0, 0), (0, 1), (1, 1), (1, 0))
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, key):
+        index = key[0]
+        if index == 5:
+            return Item(None, failure="bad.mp4: broken")
+        label, answer = self.answers[index]
+        views = np.full((2, 4, 8, 8, 3), 255 if answer else 0, np.uint8)
+        views[1] = 128  # the second view is undecided
+        return Item(views, label, speed=0.3 * index)
+
+
+class Echo(nn.Module):
+    """Answers class one for bright clips, with the certainty of their brightness."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.info = create_model("sifa_net_tiny", width=4).info
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, video):
+        level = video.mean(dim=(1, 2, 3, 4))
+        return torch.stack([-level, level], dim=1)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_evaluation_counts(tmp_path, workers):
+    model = Echo().train()
+    result = evaluate(model, Scripted(), batch=2, workers=workers, protocol="two views")
+    assert model.training
+    np.testing.assert_array_equal(result.confusion, [[2, 1], [1, 1]])
+    assert result.accuracy == pytest.approx(0.6)
+    assert result.per_class == pytest.approx({"zero": 2 / 3, "one": 0.5})
+    assert result.count == 5
+    # speeds 0, .3, .6, .9, 1.2 -> bins still, 0.25-0.5, 0.5-1 twice, 1-2
+    assert result.by_speed["0.5 to 1"] == {"accuracy": 0.5, "clips": 2}
+    assert result.by_speed["1 to 2"] == {"accuracy": 0.0, "clips": 1}
+    assert dict(result.failures.counts) == {"bad.mp4: broken": 1}
+    assert 0 < result.loss < 10
+    halves = [evaluate(model, Scripted(), batch=2, rank=rank, world=2) for rank in (0, 1)]
+    np.testing.assert_array_equal(halves[0].confusion + halves[1].confusion, result.confusion)
+    text = summary(result)
+    assert "two views" in text
+    assert "60.0 %" in text
+    assert "bad.mp4" in text
+    data, page = write_report(result, tmp_path / "report")
+    stored = json.loads(data.read_text())
+    assert stored["confusion"] == [[2, 1], [1, 1]]
+    assert stored["top1"] == pytest.approx(0.6)
+    html = page.read_text()
+    assert "two views" in html
+    assert 'src="http' not in html
+
+
+def test_an_empty_class_has_no_accuracy():
+    class OnlyZero(Scripted):
+        answers = ((0, 0),) * 5
+
+    result = evaluate(Echo(), OnlyZero(), batch=3)
+    assert math.isnan(result.per_class["one"])
+    assert result.to_dict()["per_class"]["one"] is None
+
+
+def test_an_untrained_network_is_near_chance_on_motion15():
+    torch.manual_seed(0)
+    data = MotionDataset("val", 60, MotionConfig(num_frames=4, height=32, width=32))
+    result = evaluate(create_model("sifa_net_tiny", width=4), data, batch=30)
+    assert result.count == 60
+    assert result.labels == LABELS
+    assert result.accuracy < 0.3
+    assert sum(row["clips"] for row in result.by_speed.values()) == 60
+    assert isinstance(result.failures, Failures)
