@@ -83,6 +83,10 @@ def test_explain_prints_json(capsys, untrained, tmp_path):
         (["explain", CLIP, "-o", "a.json", "--layer", "res9"], "no SIFA layer 'res9'"),
         (["explain", CLIP, "-o", "a.json", "--target", "flying"], "no class 'flying'"),
         (["explain", CLIP, "-o", "a.json", "--start", "99999"], "cockatoo_moves_right.mp4"),
+        (["train", "gone.yaml"], "gone.yaml cannot be read"),
+        (["evaluate", "--config", "gone.yaml"], "gone.yaml cannot be read"),
+        (["make-dataset", "set", "--size", "64", "81"], "both sides must be even"),
+        (["make-dataset", "set", "--split", "exam"], "no split 'exam'"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(capsys, tmp_path, monkeypatch, arguments, message):
@@ -115,6 +119,25 @@ def test_mistyped_commands_are_one_line(capsys, arguments, message):
     assert message in line
 
 
+def test_make_dataset_writes_clips_that_can_be_read(capsys, tmp_path):
+    code, _, err = run(capsys, "make-dataset", str(tmp_path), "--count", "2", "--size", "64", "80", "--split", "val")
+    assert code == 0
+    assert "Wrote" in err
+    lines = (tmp_path / "val.txt").read_text().splitlines()
+    assert len(lines) == 2
+    clip = sifa_core.read_clip(tmp_path / lines[0].split()[0], 16, start=0, stride=1)
+    assert clip.frames.shape == (16, 64, 80, 3)
+
+
+def test_training_needs_its_packages(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    for name in [name for name in sys.modules if name.startswith("sifa_core.training")]:
+        monkeypatch.delitem(sys.modules, name)
+    code, _, err = run(capsys, "train", "any.yaml")
+    assert code == 2
+    assert "pip install -r requirements-dev.txt" in err
+
+
 def test_as_a_module_from_another_folder(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(Path(sifa_core.__file__).parents[1])}
     command = [sys.executable, "-m", "sifa_core", "predict", CLIP, "--json"]
@@ -124,7 +147,7 @@ def test_as_a_module_from_another_folder(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [[], ["predict"], ["explain"]])
+@pytest.mark.parametrize("command", [[], ["predict"], ["explain"], ["train"], ["evaluate"], ["make-dataset"]])
 def test_every_command_has_help(capsys, command):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])

@@ -1,0 +1,1 @@
+"""The commands of the command line, by subject; `sifa_core.cli` puts them together."""

@@ -1,0 +1,121 @@
+"""Commands about clips: `predict` and `explain`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from sifa_core.commands.options import Bar, add_model_options, load, whole_number
+
+
+def add(commands: Any) -> None:
+    """Add the commands to the parser."""
+    _add_predict(commands)
+    _add_explain(commands)
+
+
+def _add_predict(commands: Any) -> None:
+    parser = commands.add_parser("predict", help="what a model thinks each clip shows")
+    parser.add_argument("clips", nargs="+", metavar="CLIP", help="video files")
+    parser.add_argument("--top", type=whole_number(1), default=5, metavar="N", help="classes to print (default 5)")
+    parser.add_argument("--json", action="store_true", help="print one JSON list instead of text")
+    add_model_options(parser)
+    _add_sampling_options(parser)
+    parser.set_defaults(run=_predict)
+
+
+def _add_explain(commands: Any) -> None:
+    parser = commands.add_parser("explain", help="write Figure 5 and the interactive viewer of a clip")
+    parser.add_argument("clip", metavar="CLIP", help="a video file")
+    parser.add_argument(
+        "-o", "--out", nargs="+", type=Path, metavar="FILE", help=".html, .png, .svg, .pdf or .json (default CLIP.html)"
+    )
+    parser.add_argument(
+        "--query", type=_query, metavar="T,X,Y", help="feature frame and pixel (default: where most moves)"
+    )
+    parser.add_argument("--layer", help='a SIFA layer, e.g. "res5.1" (default: the last)')
+    parser.add_argument(
+        "--levels", type=int, choices=(1, 2), help="1: 9 points for k = 3; 2: 81 (default: as many as it has)"
+    )
+    parser.add_argument(
+        "--target", help="class whose evidence Grad-CAM shows, number or label (default: the predicted)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a summary")
+    add_model_options(parser)
+    _add_sampling_options(parser)
+    parser.set_defaults(run=_explain)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    import sifa_core as sifa
+    from sifa_core.explain.analysis import predict
+
+    model = load(options)
+    rows: list[dict[str, Any]] = []
+    progress = Bar("clip")
+    for done, name in enumerate(options.clips, start=1):
+        clip = sifa.read_clip(name, model.info.num_frames, start=options.start, stride=options.stride)
+        predictions = predict(model, clip)[: options.top] if model.info.is_trained else None
+        rows.append({"clip": clip.source.name, "sha256": clip.sha256, "predictions": predictions})
+        progress(done, len(options.clips))
+    facts = {"name": model.info.name, "status": model.info.status, "sha256": model.info.sha256}
+    if options.json:
+        print(json.dumps({"model": facts, "clips": rows}, indent=1))
+        return
+    if not model.info.is_trained:
+        print(f"{model.info.name} is untrained, so its predictions are hidden.", file=sys.stderr)
+    for row in rows:
+        print(row["clip"])
+        for label, probability in row["predictions"] or []:
+            print(f"  {probability:6.1%}  {label}")
+
+
+def _explain(options: argparse.Namespace) -> None:
+    import sifa_core as sifa
+    from sifa_core.explain.export import describe, file_kind, save
+
+    paths = options.out or [Path(Path(options.clip).stem + ".html")]
+    for path in paths:
+        file_kind(path)  # a mistake here should not cost the analysis
+    model = load(options)
+    clip = sifa.read_clip(options.clip, model.info.num_frames, start=options.start, stride=options.stride)
+    analysis = sifa.analyze(model, clip, progress=lambda step: print(f"{step} …", file=sys.stderr))
+    target = int(options.target) if (options.target or "").isdecimal() else options.target
+    selection = analysis.select(options.query, options.layer, options.levels, target)
+    for path in paths:
+        print(f"Wrote {save(analysis, path, selection)}", file=sys.stderr)
+    if options.json:
+        print(json.dumps(describe(analysis, selection), indent=1))
+        return
+    print(f"{clip.source.name}: {clip.num_frames} frames, every {clip.source.stride}, from {clip.indices[0]}")
+    for label, probability in analysis.predictions[:3] if model.info.is_trained else []:
+        print(f"  {probability:6.1%}  {label}")
+    for layer in analysis.layers:
+        figures = analysis.offset_statistics(layer)
+        length, pixels = figures.mean_magnitude.mean(), figures.mean_magnitude_pixels.mean()
+        print(
+            f"  {layer}: offsets {length:.2f} cells ({pixels:.0f} px), {figures.out_of_frame.mean():.0%} out of frame, "
+            f"attention entropy {figures.attention_entropy.mean():.2f}"
+        )
+
+
+def _add_sampling_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--start", type=int, metavar="FRAME", help="first frame (default: the window that moves most)")
+    parser.add_argument(
+        "--stride", type=_stride, default="auto", help='frames from one to the next, or "auto" (default)'
+    )
+
+
+def _stride(text: str) -> int | str:
+    return text if text == "auto" else whole_number(1)(text)
+
+
+def _query(text: str) -> tuple[int, float, float]:
+    try:
+        t, x, y = text.split(",")
+        return int(t), float(x), float(y)
+    except ValueError:
+        raise argparse.ArgumentTypeError("write it as T,X,Y, for example 1,320,180") from None

@@ -1,0 +1,110 @@
+"""Commands about training: `train`, `evaluate` and `make-dataset`. They need the packages of requirements-dev.txt."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from sifa_core.commands.options import Bar, add_model_options, load, whole_number
+from sifa_core.errors import SifaError
+
+
+def add(commands: Any) -> None:
+    """Add the commands to the parser."""
+    _add_train(commands)
+    _add_evaluate(commands)
+    _add_make_dataset(commands)
+
+
+def _add_train(commands: Any) -> None:
+    parser = commands.add_parser("train", help="train a model, or go on with a run that was stopped")
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, see configs/")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. run.steps=500")
+    parser.add_argument("--json", action="store_true", help="print the validation as JSON")
+    parser.set_defaults(run=_train)
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser("evaluate", help="measure a model; prints its protocol beside its figure")
+    parser.add_argument("--config", type=Path, help="take the data set of this YAML (default: the model's own)")
+    parser.add_argument("--clips", type=whole_number(1), default=1, help="views along time of each video (default 1)")
+    parser.add_argument("--crops", type=int, choices=(1, 3), default=1, help="views along the longer side (default 1)")
+    parser.add_argument("--size", type=whole_number(1), help="motion15: number of clips; files: side of the crops")
+    parser.add_argument("--batch", type=whole_number(1), default=32, help="videos at a time (default 32)")
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="FOLDER", help="also write evaluation.json and confusion.html"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    add_model_options(parser)
+    parser.set_defaults(run=_evaluate)
+
+
+def _add_make_dataset(commands: Any) -> None:
+    parser = commands.add_parser("make-dataset", help="write motion15 clips as mp4 files with a list and true flow")
+    parser.add_argument("out", type=Path, metavar="FOLDER")
+    parser.add_argument("--split", default="train", help="train, val or test (default train)")
+    parser.add_argument("--count", type=whole_number(1), default=150, help="clips (default 150)")
+    parser.add_argument(
+        "--seed", type=whole_number(0), default=0, help="the same seed gives the same clips (default 0)"
+    )
+    parser.add_argument("--size", type=whole_number(16), nargs=2, metavar=("HEIGHT", "WIDTH"), help="pixels, even")
+    parser.add_argument("--frames", type=whole_number(2), help="frames of a clip")
+    parser.add_argument("--no-flow", action="store_true", help="leave out the true optical flow")
+    parser.set_defaults(run=_make_dataset)
+
+
+def _train(options: argparse.Namespace) -> None:
+    training = _package()
+    result = training.train(training.load_config(options.config, options.overrides))
+    print(f"Wrote {result.checkpoint}", file=sys.stderr)
+    _show(result.validation, options.json)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    training = _package()
+    result = training.evaluate_checkpoint(
+        load(options),
+        training.load_config(options.config).data if options.config else None,
+        clips=options.clips,
+        crops=options.crops,
+        size=options.size,
+        batch=options.batch,
+        out=options.out,
+        progress=Bar("video"),
+    )
+    _show(result, options.json)
+
+
+def _make_dataset(options: argparse.Namespace) -> None:
+    from sifa_core.data.motion15 import MotionConfig, make_dataset
+
+    chosen = {"num_frames": options.frames} if options.frames else {}
+    if options.size:
+        chosen |= dict(zip(("height", "width"), options.size, strict=True))
+    listing = make_dataset(
+        options.out,
+        split=options.split,
+        count=options.count,
+        seed=options.seed,
+        config=dataclasses.replace(MotionConfig(), **chosen),
+        flow=not options.no_flow,
+        progress=Bar("clip"),
+    )
+    print(f"Wrote {listing}", file=sys.stderr)
+
+
+def _package() -> Any:
+    """The training package. Raises SifaError where what it needs is not installed, as on a server of the page."""
+    try:
+        import sifa_core.training as package
+    except ModuleNotFoundError as error:
+        raise SifaError(f"This command needs the package {error.name}: pip install -r requirements-dev.txt.") from error
+    return package
+
+
+def _show(result: Any, as_json: bool) -> None:
+    print(json.dumps(result.to_dict(), indent=1) if as_json else _package().summary(result))
