@@ -31,37 +31,33 @@ def add_endpoints(service: Service, **queue: Any) -> None:
     @_plain_errors
     def predict(clip: str | None = None, example: str = "", top: float = 5) -> Answer:
         """What the model thinks a clip shows: the `top` most probable classes, or null while it is untrained."""
-        if not isinstance(top, (int, float)) or not 1 <= top:
+        if not isinstance(top, (int, float)) or not top >= 1:
             raise QueryError(f"top={top!r} is not possible; it is a whole number of at least 1.")
         analysis = open_clip(clip, example)
         info, source = analysis.info, analysis.clip.source
-        ranked = [
-            {"label": label, "probability": probability} for label, probability in analysis.predictions[: int(top)]
-        ]
+        best = analysis.predictions[: int(top)]
         return {
             "model": {"name": info.name, "status": info.status, "sha256": info.sha256},
             "clip": {"name": source.name, "sha256": source.sha256},
-            "predictions": ranked if info.is_trained else None,
+            "predictions": [{"label": label, "probability": probability} for label, probability in best]
+            if info.is_trained
+            else None,
         }
 
     @_plain_errors
     def explain(
         clip: str | None = None,
         example: str = "",
-        frame: float | None = None,
+        frame: int | None = None,
         x: float | None = None,
         y: float | None = None,
         layer: str = "",
-        levels: float | None = None,
+        levels: int | None = None,
     ) -> Answer:
         """The numbers behind Figure 5 of one query: points, weights, maps, statistics. What is left out is chosen."""
         analysis = open_clip(clip, example)
-        given = [value is not None for value in (frame, x, y)]
-        if any(given) and not all(given):
-            raise QueryError("Give all of frame, x and y, or none of them.")
-        query = (frame, x, y) if all(given) else None
         with service.model_lock:
-            return describe(analysis, analysis.select(query, layer or None, levels))
+            return describe(analysis, analysis.select(_query(frame, x, y), layer or None, levels))
 
     answer = gr.JSON(visible=False)
     clip = gr.File(label="clip", visible=False)
@@ -72,6 +68,14 @@ def add_endpoints(service: Service, **queue: Any) -> None:
     trigger = gr.Button(visible=False)
     trigger.click(predict, [clip, example, top], answer, api_name="predict", **queue)
     trigger.click(explain, [clip, example, frame, x, y, layer, levels], answer, api_name="explain", **queue)
+
+
+def _query(frame: int | None, x: float | None, y: float | None) -> tuple[int, float, float] | None:
+    if frame is None and x is None and y is None:
+        return None
+    if frame is None or x is None or y is None:
+        raise QueryError("Give all of frame, x and y, or none of them.")
+    return frame, x, y
 
 
 def _plain_errors(endpoint: Callable[..., Answer]) -> Callable[..., Answer]:

@@ -9,19 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import gradio as gr
-import numpy as np
 from gradio.components import Component
-from numpy.typing import NDArray
 
+from app.picture import build_picture, picture_value
 from sifa_core import Analysis
 from sifa_core.explain.analysis import Selection
 
 Updates = dict[Component, Any]
-
-QUERY_GREEN = (34, 197, 94)
-WHITE = (255, 255, 255)
 
 
 class Explore:
@@ -29,15 +24,7 @@ class Explore:
 
     def build_stage(self) -> None:
         """The pictures: the largest things on the page."""
-        self.picture = gr.Image(
-            format="png",
-            label="Frame t",
-            show_label=False,
-            interactive=False,
-            buttons=[],
-            elem_id="picture",
-            alt_text="Frame t. Click a point to see where the network looks from there.",
-        )
+        self.picture = build_picture()
         self.figure = gr.Image(
             format="png",
             label="Figure 5",
@@ -105,7 +92,7 @@ class Explore:
         layer, taps = selection.layer, analysis.traces[selection.layer].kernel_size ** 2
         levels = [(f"{taps**level}", level) for level in range(1, analysis.max_levels(layer) + 1)]
         return {
-            self.picture: _mark(analysis.frame(selection.query[0]), *selection.query[1:]),
+            self.picture: picture_value(analysis, selection.query),
             self.figure: analysis.figure5(selection.query, layer, selection.levels, selection.target),
             self.levels: gr.Radio(choices=levels, value=selection.levels),
         }
@@ -114,13 +101,3 @@ class Explore:
 def _place(event: gr.SelectData) -> tuple[float, float]:
     x, y = event.index
     return float(x), float(y)
-
-
-def _mark(picture: NDArray[np.uint8], x: float, y: float) -> NDArray[np.uint8]:
-    """The picture with the query on it."""
-    marked = picture.copy()
-    radius = max(4, min(picture.shape[:2]) // 50)
-    centre = round(x), round(y)
-    cv2.circle(marked, centre, radius + 2, WHITE, -1, cv2.LINE_AA)
-    cv2.circle(marked, centre, radius, QUERY_GREEN, -1, cv2.LINE_AA)
-    return marked

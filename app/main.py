@@ -32,16 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault(name, value)
     make_importable()
     from app.temporary import private_folder
+    from sifa_core import SifaError, load_model
+    from sifa_core.device import pick_device
 
-    with private_folder():
-        from app.server import serve
-        from sifa_core.errors import SifaError
+    try:
+        model = load_model(options.model, device=pick_device(options.device))
+        with private_folder():
+            from app.server import serve  # Gradio comes last: it is slow to load, and looks for the folder when it does
 
-        try:
-            serve(options.model, device=options.device, host=options.host, port=options.port)
-        except SifaError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return BAD_INPUT
+            serve(model, host=options.host, port=options.port)
+    except SifaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
     return 0
 
 
@@ -54,9 +56,16 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> ar
         help="a model's name, .safetensors or .pth file, or hf://user/repo (default: SIFA_MODEL or sifa_net_tiny)",
     )
     parser.add_argument(
-        "--host", default=environment.get("GRADIO_SERVER_NAME") or "127.0.0.1", help="address to serve on"
+        "--host",
+        default=environment.get("GRADIO_SERVER_NAME") or "127.0.0.1",
+        help="address to serve on (default: GRADIO_SERVER_NAME or 127.0.0.1)",
     )
-    parser.add_argument("--port", type=_port, default=environment.get("GRADIO_SERVER_PORT") or "7860")
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=environment.get("GRADIO_SERVER_PORT") or "7860",
+        help="port to serve on (default: GRADIO_SERVER_PORT or 7860)",
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the model runs")
     return parser.parse_args(arguments)
 

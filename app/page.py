@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -99,10 +98,7 @@ def build_page(service: Service) -> gr.Blocks:
             if path is None:
                 return
             yield {status: fragments.progress("Reading the clip"), upload: None}
-            try:
-                clip = service.read(path)
-            finally:
-                Path(path).unlink(missing_ok=True)
+            clip = service.read(path)  # the file goes with the next sweep: another visitor may have sent the same one
             yield {status: fragments.progress("Running the model")}
             key = service.analyze(clip)
             yield {status: fragments.progress("Drawing Figure 5")}

@@ -1,4 +1,4 @@
-"""Loads the model, builds the page and serves it until told to stop."""
+"""Builds the page of a model and serves it until told to stop."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from app.look import STYLE, build_theme
 from app.page import build_page
 from app.service import Service
-from sifa_core import SifaError, load_model
+from sifa_core import SifaError
 from sifa_core.data import Limits
-from sifa_core.device import pick_device
+from sifa_core.models import VideoModel
 
 MAX_WAITING = 64
 """Visitors' requests that may wait; the next one is told that the server is busy."""
@@ -36,10 +36,10 @@ class AddressError(SifaError):
     """An address or port that cannot be served on."""
 
 
-def serve(model: str, *, device: str, host: str, port: int) -> None:
-    """Serve the page until interrupted or terminated. Raises SifaError if the model or the address cannot be used."""
+def serve(model: VideoModel, *, host: str, port: int) -> None:
+    """Serve the page until interrupted or terminated. Raises AddressError if the address cannot be used."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    service = Service(load_model(model, device=pick_device(device)))
+    service = Service(model)
     page = build_page(service).queue(max_size=MAX_WAITING, api_open=False)
     try:
         _, url, _ = page.launch(

@@ -33,7 +33,7 @@ class ForgottenError(SifaError):
 
 
 class Service:
-    """One model and everything that is asked of it. Safe to use from several threads: the model serves one at a time."""
+    """One model and all that is asked of it. Safe to use from several threads: the model serves one at a time."""
 
     def __init__(self, model: VideoModel, *, cache_bytes: int = CACHE_BYTES, clips: Path = EXAMPLE_CLIPS) -> None:
         self.model = model
@@ -95,13 +95,15 @@ class Service:
 
     def warm_up(self) -> None:
         """Analyse the first example, so that the first visitor does not wait for code to load or be built."""
-        for name in list(self.examples)[:1]:
-            try:
-                analysis = self.analysis(self.open_example(name))
-                with self.model_lock:
-                    analysis.figure5()
-            except SifaError as error:
-                log.warning("The example %s cannot be shown: %s", name, error)
+        name = next(iter(self.examples), None)
+        if name is None:
+            return
+        try:
+            analysis = self.analysis(self.open_example(name))
+            with self.model_lock:
+                analysis.figure5()
+        except SifaError as error:
+            log.warning("The example %s cannot be shown: %s", name, error)
 
 
 def _short_side(frames: int, aspect: float) -> int:

@@ -36,7 +36,7 @@ def private_folder() -> Iterator[Path]:
 
 
 def sweep(folder: Path, older_than: float) -> None:
-    """Delete the files in `folder` that have not changed for `older_than` seconds, and folders that are empty so long."""
+    """Delete what has not changed in `folder` for `older_than` seconds: files, and folders without any."""
     limit = time.time() - older_than
     for path in sorted(folder.rglob("*"), reverse=True):  # what is within a folder comes before the folder
         try:

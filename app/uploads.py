@@ -6,8 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from sifa_core.errors import ClipError
-
 
 def only_uploads(component: gr.File) -> None:
     """Make the component refuse web addresses, which any caller of the API could have the server fetch otherwise."""

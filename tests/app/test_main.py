@@ -1,0 +1,60 @@
+"""Starting the page: options, environment, and mistakes answered in one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.main import REPOSITORY, make_importable, parse
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_defaults() -> None:
+    options = parse([], {})
+    assert (options.model, options.host, options.port, options.device) == ("sifa_net_tiny", "127.0.0.1", 7860, "auto")
+
+
+def test_environment_counts_and_options_win() -> None:
+    environment = {"SIFA_MODEL": "mine.pth", "GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "8000"}
+    options = parse([], environment)
+    assert (options.model, options.host, options.port) == ("mine.pth", "0.0.0.0", 8000)
+    options = parse(["--model", "other", "--host", "::1", "--port", "9000", "--device", "cpu"], environment)
+    assert (options.model, options.host, options.port, options.device) == ("other", "::1", 9000, "cpu")
+
+
+@pytest.mark.parametrize("arguments", [["--port", "0"], ["--port", "x"], ["--port", "70000"], ["--device", "tpu"]])
+def test_a_wrong_option_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse(arguments, {})
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_repository_replaces_the_app_folder_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(REPOSITORY / "app"), "/elsewhere"])
+    make_importable()
+    assert sys.path == [str(REPOSITORY), "/elsewhere"]
+
+
+@pytest.mark.slow
+def test_a_bad_model_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    missing = run("app/main.py", "--model", str(tmp_path / "none.safetensors"))
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert missing.stderr == "error: There is no checkpoint file none.safetensors.\n"
+    unknown = run("-m", "app.main", SIFA_MODEL="resnet")
+    assert unknown.returncode == 2
+    assert unknown.stderr.startswith("error: There is no model named 'resnet'; choose one of ")
+    assert unknown.stderr.count("\n") == 1

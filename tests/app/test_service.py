@@ -1,0 +1,126 @@
+"""One model shared by all visitors: reading, analysing, keeping, forgetting."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from app.cache import footprint
+from app.service import FRAME_BYTES, ForgottenError, Service, UnknownExampleError
+from sifa_core import Clip
+from sifa_core.errors import NotAVideoError
+from sifa_core.models import VideoModel
+
+
+def write_video(path: Path, width: int, height: int, frames: int = 18) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=Fraction(24))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(frames):
+            picture = np.zeros((height, width, 3), np.uint8)
+            picture[:, number * width // frames :][:, : width // 6] = 220
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def test_examples_are_found_and_named(service: Service) -> None:
+    assert "cockatoo_moves_right" in service.examples
+    assert service.examples["earth_rotates"].title == "Earth rotates"
+    assert service.examples["earth_rotates"].thumbnail().startswith("data:image/jpeg;base64,/9j/")
+
+
+def test_unknown_example_names_the_known(service: Service) -> None:
+    with pytest.raises(UnknownExampleError, match=r"no example '\.\./secret'; choose one of: cockatoo"):
+        service.open_example("../secret")
+
+
+def test_an_example_is_analysed_once_and_shared(service: Service) -> None:
+    assert service.kept_example("earth_rotates") is None
+    token = service.open_example("earth_rotates")
+    assert service.open_example("earth_rotates") == service.kept_example("earth_rotates") == token
+    assert len(service.cache) == 1
+    assert service.analysis(token).clip.source.name == "earth_rotates.mp4"
+
+
+def test_an_example_that_was_put_away_is_analysed_again(service: Service) -> None:
+    token = service.open_example("earth_rotates")
+    service.cache = type(service.cache)(service.cache.max_bytes)
+    again = service.open_example("earth_rotates")
+    assert again != token
+    assert service.analysis(again).clip.source.name == "earth_rotates.mp4"
+
+
+def test_each_visitor_has_a_token_of_their_own_even_for_the_same_clip(
+    service: Service, make_clip: Callable[..., Clip]
+) -> None:
+    clip = make_clip()
+    first, second = service.analyze(clip), service.analyze(clip)
+    assert first != second
+    assert service.analysis(first) is not service.analysis(second)
+
+
+def test_a_forgotten_analysis_is_told_in_words(service: Service) -> None:
+    with pytest.raises(ForgottenError, match="open it again"):
+        service.analysis("no-such-token")
+
+
+def test_a_visit_stays_within_twenty_megabytes(service: Service, tmp_path: Path) -> None:
+    for width, height in ((1280, 720), (720, 1280)):
+        clip = service.read(write_video(tmp_path / f"{width}.mp4", width, height))
+        assert min(clip.width, clip.height) == 360
+        assert clip.num_frames == service.model.info.num_frames
+        assert clip.frames.nbytes <= FRAME_BYTES
+        assert footprint(service.analysis(service.analyze(clip))) <= 20_000_000
+
+
+def test_a_very_wide_clip_is_reduced_further(service: Service, tmp_path: Path) -> None:
+    clip = service.read(write_video(tmp_path / "wide.mp4", 2048, 360))
+    assert clip.height < 300
+    assert clip.frames.nbytes <= FRAME_BYTES
+    assert clip.width / clip.height == pytest.approx(2048 / 360, rel=0.02)
+
+
+def test_not_a_video_is_a_named_error(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "notes.mp4"
+    path.write_text("just words")
+    with pytest.raises(NotAVideoError, match=r"notes\.mp4"):
+        service.read(path)
+    assert len(service.cache) == 0
+
+
+def test_no_examples_at_all(model: VideoModel, tmp_path: Path) -> None:
+    service = Service(model, clips=tmp_path / "nowhere")
+    assert service.examples == {}
+    service.warm_up()
+    with pytest.raises(UnknownExampleError, match="there are none"):
+        service.open_example("any")
+
+
+def test_warm_up_survives_a_broken_example_and_says_so(
+    model: VideoModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"not a video")
+    Service(model, clips=tmp_path).warm_up()
+    assert "The example broken cannot be shown" in caplog.text
+
+
+def test_many_threads_each_get_their_own_clip(service: Service, make_clip: Callable[..., Clip]) -> None:
+    clips = {seed: make_clip(seed, name=f"{seed}.mp4") for seed in range(8)}
+    got: dict[int, str] = {}
+
+    def visit(seed: int) -> None:
+        got[seed] = service.analysis(service.analyze(clips[seed])).clip.sha256
+
+    threads = [threading.Thread(target=visit, args=(seed,)) for seed in clips]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == {seed: clip.sha256 for seed, clip in clips.items()}

@@ -1,0 +1,176 @@
+"""The page as a process of its own, and a Chromium to visit it with.
+
+With SIFA_SCREENSHOTS=FOLDER the tests leave a picture of every step there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import av
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from sifa_core import create_model
+from sifa_core.models import save_checkpoint
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+
+
+def find_browser(playwright: Playwright) -> str:
+    """The path of a Chromium: the system's, or the one that Playwright has installed."""
+    candidates = [*map(shutil.which, NAMES), playwright.chromium.executable_path]
+    for candidate in candidates:
+        if candidate and Path(candidate).exists():
+            return str(candidate)
+    pytest.fail(f"The browser tests need one of {', '.join(NAMES)}; install it, or run: playwright install chromium")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(playwright), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of one's own with offsets of about a cell, so that every place looks somewhere of its own.
+
+    Its class names are what a hostile checkpoint may call them.
+    """
+    torch.manual_seed(3)
+    model = create_model("sifa_net_tiny")
+    label = "${7*7} {{7*7}} <img src=x onerror=document.title=1> ‏שלום"
+    model.info = replace(model.info, labels=tuple(f"{label} {number}" for number in range(15)))
+    with torch.no_grad():
+        for layer in model.sifa_layers().values():
+            for name, parameter in layer.named_parameters():
+                if "offset" in name:
+                    parameter.normal_(std=0.3)
+    return save_checkpoint(tmp_path_factory.mktemp("weights") / "random.safetensors", model)
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """serve(*options) starts `python app/main.py` on a free port and returns its address."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*options: str) -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log = tmp_path_factory.mktemp("server") / "log.txt"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "app/main.py", "--port", str(port), "--device", "cpu", *options],
+                cwd=REPOSITORY,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        running.append(process)
+        deadline = time.monotonic() + 90
+        while f"http://127.0.0.1:{port}" not in log.read_text():
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"The server did not start:\n{log.read_text()}")
+            time.sleep(0.1)
+        return f"http://127.0.0.1:{port}/"
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def address(serve: Callable[..., str], checkpoint: Path) -> str:
+    return serve("--model", str(checkpoint))
+
+
+@pytest.fixture
+def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+    """visit(address, size, scheme) opens the page.
+
+    In the end no request may have gone to another host, and nothing may have been reported to the console.
+    """
+    pages: list[tuple[str, Page, list[str], list[str]]] = []
+
+    def open_page(address: str, size: str = "desktop", scheme: str = "light") -> Page:
+        width, height = SIZES[size]
+        touch = size == "phone"
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, is_mobile=touch
+        )
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        requests: list[str] = []
+        complaints: list[str] = []
+        page.on("request", lambda asked: requests.append(asked.url))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        pages.append((address, page, requests, complaints))
+        page.goto(address)
+        return page
+
+    yield open_page
+    for address, page, requests, complaints in pages:
+        page.context.close()
+        hosts = {urlsplit(url).netloc for url in requests if urlsplit(url).scheme not in ("data", "blob")}
+        assert hosts == {urlsplit(address).netloc}
+        assert complaints == []
+
+
+@pytest.fixture
+def photograph(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
+    """photograph(page, step) saves a picture of the page if SIFA_SCREENSHOTS names a folder."""
+    folder = os.environ.get("SIFA_SCREENSHOTS")
+
+    def take(page: Page, step: str) -> None:
+        if folder:
+            name = re.sub(r"\W+", "_", f"{request.node.name}_{step}").strip("_")
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+    return take
+
+
+@pytest.fixture(scope="session")
+def own_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of a bright square that moves right over a dark gradient."""
+    path = tmp_path_factory.mktemp("clips") / "my square.mp4"
+    width, height, frames = 320, 240, 24
+    ground = np.linspace(20, 90, width, dtype=np.uint8)[None, :, None].repeat(height, 0).repeat(3, 2)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=Fraction(24))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(frames):
+            picture = ground.copy()
+            picture[90:150, 20 + 9 * number : 80 + 9 * number] = (240, 200, 40)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
