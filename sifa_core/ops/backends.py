@@ -43,7 +43,7 @@ def requested() -> str:
     return name
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _why_not_cpu() -> str | None:
     """Build the CPU library; None, or the reason why that failed. The answer is kept for the life of the process."""
     try:
@@ -53,19 +53,26 @@ def _why_not_cpu() -> str | None:
     return None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _notice(message: str) -> None:
     """Warn about `message` once per process."""
     warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
-def select(device: torch.device, dtype: torch.dtype) -> Backend:
-    """The implementation for tensors of this device and data type.
+def select(query: torch.Tensor) -> Backend:
+    """The implementation for this query; without a single number in it there is nothing to be fast at."""
+    name = requested()
+    if not query.numel() and name != "reference":
+        return _DENSE
+    return _select(name, query.device, query.dtype)
+
+
+def _select(name: str, device: torch.device, dtype: torch.dtype) -> Backend:
+    """The implementation that `name` means for tensors of this device and data type.
 
     "auto" falls back to the portable form with one notice; a back end asked for by name must work or ModelError is
     raised.
     """
-    name = requested()
     if name == "reference":
         return _REFERENCE
     if name == "dense":
@@ -84,4 +91,4 @@ def select(device: torch.device, dtype: torch.dtype) -> Backend:
 
 def backend(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> str:
     """Name of the back end that `sifa_attention` uses for tensors on `device`: reference, dense, cpu or cuda."""
-    return select(torch.device(device), dtype).name
+    return _select(requested(), torch.device(device), dtype).name

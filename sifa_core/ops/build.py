@@ -100,7 +100,7 @@ def _load(path: Path) -> ctypes.CDLL:
         raise BuildError(f"the library made from {path.name} cannot be loaded: {error}") from error
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def load_library(source_name: str) -> ctypes.CDLL:
     """The library made from KERNELS / source_name, built now if no cache has it. Raises BuildError.
 

@@ -13,7 +13,7 @@ import torch
 class Corners(NamedTuple):
     """Where each sampling point reads, every field (N, K, 4, P). A corner outside the map has coefficient zero."""
 
-    index: torch.Tensor
+    cell: torch.Tensor
     """Cell number y*W + x, always within 0..P-1."""
     weight: torch.Tensor
     """Bilinear coefficient."""

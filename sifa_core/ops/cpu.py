@@ -39,7 +39,7 @@ def prepare() -> None:
 
 def _laid_out(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor with every image dense and channels_last; images may lie any distance apart."""
-    _, channels, height, width = tensor.shape
+    _, channels, _, width = tensor.shape
     wanted = (1, width * channels, channels)
     sizes, strides = tensor.shape[1:], tensor.stride()[1:]
     if all(size == 1 or stride == want for size, stride, want in zip(sizes, strides, wanted, strict=True)):
@@ -98,9 +98,8 @@ def attention(
     real = compute_dtype(query.dtype)
     aggregate = _empty(query, query.shape[1], query.dtype)
     weights = _empty(query, settings.groups * settings.taps, query.dtype)
-    if query.numel():
-        inputs = (_laid_out(query), _laid_out(memory), _laid_out(offset.to(real)))
-        _call("forward", settings, inputs, (aggregate, weights))
+    inputs = (_laid_out(query), _laid_out(memory), _laid_out(offset.to(real)))
+    _call("forward", settings, inputs, (aggregate, weights))
     return aggregate, weights
 
 
@@ -119,10 +118,9 @@ def attention_backward(
     grad_memory = _empty(query, query.shape[1], real)
     grad_offset = _empty(query, offset.shape[1], real)
     grad_logits = _empty(query, settings.groups * settings.taps, real)
-    if query.numel():
-        inputs = (
-            *(_laid_out(query), _laid_out(memory), _laid_out(offset.to(real))),
-            *(_dense(grad_aggregate), _dense(grad_weights), _dense(weights)),
-        )
-        _call("backward", settings, inputs, (grad_query, grad_memory, grad_offset, grad_logits))
+    inputs = (
+        *(_laid_out(query), _laid_out(memory), _laid_out(offset.to(real))),
+        *(_dense(grad_aggregate), _dense(grad_weights), _dense(weights)),
+    )
+    _call("backward", settings, inputs, (grad_query, grad_memory, grad_offset, grad_logits))
     return grad_query, grad_memory.to(memory.dtype), grad_offset.to(offset.dtype)

@@ -15,7 +15,7 @@ def sample(memory: torch.Tensor, corners: Corners, coefficient: torch.Tensor) ->
     """Weighted sum over each point's four corners: memory (N, C, P) and coefficient (N, K, 4, P) to (N, C, K, P)."""
     batch, channels, places = memory.shape
     taps = coefficient.shape[1]
-    index = corners.index.reshape(batch, 1, taps * 4 * places).expand(-1, channels, -1)
+    index = corners.cell.reshape(batch, 1, taps * 4 * places).expand(-1, channels, -1)
     values = memory.gather(2, index).view(batch, channels, taps, 4, places)
     return (values * coefficient[:, None]).sum(3)
 
@@ -71,7 +71,7 @@ def attention_backward(
     grad_samples = (w[:, :, None] * g + grad_logit[:, :, None] * q).reshape(batch, channels, taps, places)
 
     spread = (grad_samples[:, :, :, None] * corners.weight[:, None]).reshape(batch, channels, taps * 4 * places)
-    index = corners.index.reshape(batch, 1, taps * 4 * places).expand(-1, channels, -1)
+    index = corners.cell.reshape(batch, 1, taps * 4 * places).expand(-1, channels, -1)
     grad_memory = torch.zeros_like(flat_memory).scatter_add(2, index, spread)
 
     grad_y, grad_x = (

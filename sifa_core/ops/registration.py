@@ -54,7 +54,7 @@ def _attention(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     settings = Settings(kernel_size, dilation, groups, scale)
     check(query, memory, offset, settings)
-    chosen = backends.select(query.device, query.dtype)
+    chosen = backends.select(query)
     aggregate, weights = chosen.attention(query, memory, offset, settings)
     return _channels_last(aggregate), _channels_last(weights)
 
@@ -73,7 +73,7 @@ def _attention_backward(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     settings = Settings(kernel_size, dilation, groups, scale)
     _check_backward(grad_aggregate, grad_weights, query, memory, offset, weights, settings)
-    chosen = backends.select(query.device, query.dtype)
+    chosen = backends.select(query)
     grads = chosen.attention_backward(grad_aggregate, grad_weights, query, memory, offset, weights, settings)
     return _channels_last(grads[0]), _channels_last(grads[1]), _channels_last(grads[2])
 
