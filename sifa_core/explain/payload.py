@@ -1,0 +1,192 @@
+"""Everything the viewer needs to know about one analysis, as one JSON-serialisable dictionary.
+
+Legend: T feature frames, A attended frames (T, or T-1 if the last frame attends to nothing), K taps, h x w cells.
+
+Format "sifa-viewer/1"; lengths in pixels of the clip as shown, (x, y), pixel centres at integers:
+
+    format          "sifa-viewer/1"
+    clip            name, sha256, width, height, fps, duration, frames, first_time, last_time
+    model           name, status ("demo" | "own" | "untrained"), source, sha256, classes
+    predictions     [{label, probability}], most probable first, or null if the model is untrained
+    frames          T x {index: frame of the clip, time: seconds, picture: JPEG}
+    thumbnails      [{t: feature frame that the picture belongs to, index, picture: JPEG}] in the order of the clip
+    layers          [{name, stage, kernel_size, rows: h, columns: w, attended: A, max_levels: 1 | 2,
+                      offset: [A, K, 2, h, w] (x, y) in cells, weights: [A, K, h, w], saliency: [A, h, w],
+                      statistics: see `OffsetStatistics`}]
+    grad_cam        {target: {index, label}, stages: {stage: {rows, columns, cells: [T, rows, columns], 0..1}}}
+    start           {layer, levels, query: [t, x, y]}: what is shown first
+
+Pictures are base64 JPEG without a prefix; arrays are base64 of little-endian float16, the last axis fastest.
+File names and labels are untrusted text, here as they came: whoever shows them must show them as text.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sifa_core.errors import QueryError
+
+if TYPE_CHECKING:
+    from sifa_core.explain.analysis import Analysis, Target
+    from sifa_core.explain.points import Query
+
+FORMAT = "sifa-viewer/1"
+SHOWN_PREDICTIONS = 5
+PICTURE_SIDE = 480
+"""Longest short side of a picture, pixels."""
+PICTURE_QUALITY = 85
+THUMBNAIL_SIDE = 72
+THUMBNAIL_QUALITY = 75
+MOST_THUMBNAILS = 64
+"""Clips with more frames than this get thumbnails of their feature frames only."""
+
+
+def viewer_payload(
+    analysis: Analysis,
+    *,
+    query: Query | None = None,
+    layer: str | None = None,
+    levels: int | None = None,
+    target: Target = None,
+) -> dict[str, Any]:
+    """The payload of `analysis` in the format described above.
+
+    `query`, `layer` and `levels` say what is shown first (by default the most salient place of the middle frame in the
+    last layer, with as many levels as it has); `target` is the class that Grad-CAM explains (the one predicted).
+
+    Raises QueryError for a layer, point, number of levels or class that does not exist.
+    """
+    layer = analysis.check_layer(layer)
+    levels = analysis.max_levels(layer) if levels is None else levels
+    if levels not in (1, 2) or levels > analysis.max_levels(layer):
+        raise QueryError(f"levels={levels!r} is not possible for {layer}; it has {analysis.max_levels(layer)}.")
+    t, x, y = analysis.default_query(layer) if query is None else analysis.check_query(query)
+    return {
+        "format": FORMAT,
+        "clip": _clip_facts(analysis),
+        "model": _model_facts(analysis),
+        "predictions": _predictions(analysis),
+        "frames": _frames(analysis),
+        "thumbnails": _thumbnails(analysis),
+        "layers": [_layer(analysis, name) for name in analysis.layers],
+        "grad_cam": _grad_cam(analysis, target),
+        "start": {"layer": layer, "levels": levels, "query": [t, x, y]},
+    }
+
+
+def encode_float16(values: ArrayLike) -> str:
+    """Base64 of little-endian float16. NaN becomes 0; what float16 cannot hold becomes its largest number."""
+    largest = float(np.finfo(np.float16).max)
+    finite = np.nan_to_num(np.asarray(values, np.float32), nan=0.0, posinf=largest, neginf=-largest)
+    return base64.b64encode(np.clip(finite, -largest, largest).astype("<f2").tobytes()).decode("ascii")
+
+
+def encode_jpeg(picture: NDArray[np.uint8], short_side: int, quality: int) -> str:
+    """Base64 JPEG of an RGB picture [H, W, 3], reduced if its short side is longer than `short_side`."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, short_side / min(height, width))
+    if scale < 1.0:
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    _, encoded = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return base64.b64encode(encoded.tobytes()).decode("ascii")
+
+
+def _clip_facts(analysis: Analysis) -> dict[str, Any]:
+    clip = analysis.clip
+    return {
+        "name": clip.source.name,
+        "sha256": clip.sha256,
+        "width": clip.width,
+        "height": clip.height,
+        "fps": _finite(clip.source.fps),
+        "duration": _finite(clip.source.duration),
+        "frames": clip.num_frames,
+        "first_time": _finite(clip.timestamps[0]),
+        "last_time": _finite(clip.timestamps[-1]),
+    }
+
+
+def _model_facts(analysis: Analysis) -> dict[str, Any]:
+    info = analysis.info
+    return {
+        "name": info.name,
+        "status": info.status,
+        "source": info.source,
+        "sha256": info.sha256,
+        "classes": len(info.labels),
+    }
+
+
+def _predictions(analysis: Analysis) -> list[dict[str, Any]] | None:
+    if not analysis.info.is_trained:
+        return None
+    best = analysis.predictions[:SHOWN_PREDICTIONS]
+    return [{"label": label, "probability": _finite(probability)} for label, probability in best]
+
+
+def _frames(analysis: Analysis) -> list[dict[str, Any]]:
+    return [
+        {
+            "index": index,
+            "time": _finite(analysis.clip.timestamps[index]),
+            "picture": encode_jpeg(analysis.clip.frames[index], PICTURE_SIDE, PICTURE_QUALITY),
+        }
+        for index in analysis.frame_index
+    ]
+
+
+def _thumbnails(analysis: Analysis) -> list[dict[str, Any]]:
+    frames = analysis.clip.frames
+    if len(frames) > MOST_THUMBNAILS:
+        chosen = list(enumerate(analysis.frame_index))
+    else:
+        stride = analysis.model.temporal_stride
+        chosen = [(min(index // stride, analysis.num_frames - 1), index) for index in range(len(frames))]
+    return [
+        {"t": t, "index": index, "picture": encode_jpeg(frames[index], THUMBNAIL_SIDE, THUMBNAIL_QUALITY)}
+        for t, index in chosen
+    ]
+
+
+def _layer(analysis: Analysis, name: str) -> dict[str, Any]:
+    trace, grid = analysis.traces[name], analysis.grid(name)
+    statistics = analysis.offset_statistics(name).to_dict()
+    return {
+        "name": name,
+        "stage": _stage(name),
+        "kernel_size": trace.kernel_size,
+        "rows": grid.rows,
+        "columns": grid.columns,
+        "attended": len(trace.offset),
+        "max_levels": analysis.max_levels(name),
+        "offset": encode_float16(trace.offset),
+        "weights": encode_float16(trace.weights),
+        "saliency": encode_float16(trace.saliency),
+        "statistics": {key: np.round(np.nan_to_num(values), 5).tolist() for key, values in statistics.items()},
+    }
+
+
+def _grad_cam(analysis: Analysis, target: Target) -> dict[str, Any]:
+    number = analysis.target_index(target)
+    stages = {}
+    for name in analysis.layers:
+        if _stage(name) not in stages:
+            cells = analysis.grad_cam_cells(name, number)
+            rows, columns = cells.shape[1:]
+            stages[_stage(name)] = {"rows": rows, "columns": columns, "cells": encode_float16(cells)}
+    return {"target": {"index": number, "label": analysis.info.labels[number]}, "stages": stages}
+
+
+def _stage(layer: str) -> str:
+    return layer.split(".")[0]
+
+
+def _finite(value: Any) -> float:
+    """JSON has no NaN and no infinity."""
+    return float(np.nan_to_num(float(value)))

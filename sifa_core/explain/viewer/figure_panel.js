@@ -1,0 +1,62 @@
+/**
+ * Figure 5 on the page, under the panes, and its download.
+ */
+import { element, icon, ICONS, saveAs } from "./elements.js";
+import { drawFigure, figureLayout, figurePicture } from "./figure5.js";
+import { description } from "./reading.js";
+
+/** Narrower than this, the four panels stand in two rows. */
+const NARROW = 640;
+
+/** A file name from an untrusted one: letters, digits, dots and dashes only. @param {string} name */
+export function fileStem(name) {
+  const stem = name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{N}._-]+/gu, "-");
+  return stem.replace(/^[-.]+|[-.]+$/g, "").slice(0, 60) || "clip";
+}
+
+/** @param {import("./payload.js").Analysis} analysis @param {ReturnType<import("./state.js").createStore>} store */
+export function createFigurePanel(analysis, store) {
+  const canvas = element("canvas", { role: "img" });
+  async function download() {
+    const state = store.get();
+    saveAs(await figurePicture(analysis, state), `${fileStem(analysis.clip.name)}-${state.layer}-frame${state.t}.png`);
+  }
+  const button = element("button", { class: "action download", type: "button", on: { click: download } }, [
+    icon(ICONS.download),
+    element("span", { text: "PNG" }),
+  ]);
+  button.title = "Save this figure as a picture";
+  button.setAttribute("aria-label", "Save the figure as PNG");
+  const heading = element("div", { class: "title" }, [
+    element("h2", { text: "Figure" }),
+    element("p", { class: "note", text: "The query at a glance, laid out as in the paper's Figure 5." }),
+    button,
+  ]);
+  const panel = element("section", { class: "figure", "aria-label": "Figure" }, [heading, canvas]);
+  let drawnWidth = 0;
+
+  /** @param {import("./state.js").State} state */
+  function update(state) {
+    const width = canvas.parentElement?.clientWidth ? canvas.clientWidth : 0;
+    drawnWidth = width;
+    if (!width) return;
+    const layout = figureLayout(width, width < NARROW ? 2 : 4, analysis.clip);
+    const dots = Math.min(globalThis.devicePixelRatio || 1, 2);
+    canvas.width = Math.round(width * dots);
+    canvas.height = Math.round(layout.height * dots);
+    canvas.style.height = `${layout.height}px`;
+    const context = canvas.getContext("2d");
+    context.scale(dots, dots);
+    const style = getComputedStyle(panel);
+    const palette = { ink: style.getPropertyValue("color"), quiet: getComputedStyle(heading.children[1]).color };
+    drawFigure(context, analysis, state, layout, palette);
+    canvas.setAttribute("aria-label", description(analysis, state));
+  }
+
+  return {
+    element: panel,
+    update,
+    /** Draw again if the panel has another width than when it was drawn. */
+    measure: () => canvas.clientWidth !== drawnWidth && update(store.get()),
+  };
+}

@@ -1,0 +1,44 @@
+/**
+ * The parts of the viewer and their order on the page.
+ */
+import { element } from "./elements.js";
+import { createFooter, createHeader, createPredictions } from "./facts.js";
+import { createFigurePanel } from "./figure_panel.js";
+import { createFilm } from "./film.js";
+import { createLayerControls } from "./layer_controls.js";
+import { createOverlayControls } from "./overlay_controls.js";
+import { createQueryControls } from "./query_controls.js";
+
+/**
+ * @param {import("./payload.js").Analysis} analysis @param {ReturnType<import("./state.js").createStore>} store
+ * @param {ReturnType<import("./actions.js").createActions>} actions
+ * @param {ReturnType<import("./stage.js").createStage>} stage
+ */
+export function createLayout(analysis, store, actions, stage) {
+  const film = createFilm(analysis, store, actions);
+  const query = createQueryControls(analysis, store, actions);
+  const layer = createLayerControls(analysis, actions);
+  const overlays = createOverlayControls(actions);
+  const figure = createFigurePanel(analysis, store);
+  const controls = element("div", { class: "controls" }, [
+    query.element,
+    layer.element,
+    overlays.element,
+    createPredictions(analysis),
+  ]);
+  return {
+    film,
+    query,
+    layer,
+    overlays,
+    figure,
+    elements: [
+      createHeader(analysis),
+      stage.element,
+      film.element,
+      controls,
+      figure.element,
+      createFooter(analysis),
+    ],
+  };
+}

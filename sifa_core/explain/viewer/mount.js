@@ -1,0 +1,58 @@
+/**
+ * The viewer in an element of any page: `mount(root, payload, options)`.
+ *
+ * It keeps to `root`, sets no globals and asks the network for nothing.
+ *
+ * @typedef {import("./state.js").State} State
+ * @typedef {object} Options
+ * @property {Partial<State>} [state] what to show first, as `getState` gave it
+ * @property {"auto" | "light" | "dark"} [theme] "auto" follows the page or the system
+ * @property {EventTarget} [keyTarget] where keys are listened to; `root` unless the viewer has the page to itself
+ *
+ * @typedef {object} Handle
+ * @property {(payload: object) => void} update show another analysis; overlays and opacity stay as they are
+ * @property {() => State & {points: object | null}} getState the state, and the sampling points of its query
+ * @property {(state: Partial<State>) => void} setState
+ * @property {(event: "change" | "hover", listener: (detail: any) => void) => () => void} on returns how to stop
+ * @property {() => void} destroy
+ * @property {Promise<void>} ready when every picture can be drawn
+ */
+import { createSession } from "./session.js";
+
+/**
+ * @param {HTMLElement} root its content is replaced @param {object} payload see `sifa_core.explain.payload`
+ * @param {Options} [options]
+ * @returns {Handle}
+ */
+export function mount(root, payload, options = {}) {
+  /** @type {Record<string, Set<(detail: any) => void>>} */
+  const listeners = { change: new Set(), hover: new Set() };
+  const emit = (event, detail) => {
+    for (const listener of listeners[event]) listener(detail);
+  };
+  const keyTarget = options.keyTarget ?? root;
+  root.classList.add("sifa-viewer");
+  if (options.theme && options.theme !== "auto") root.dataset.theme = options.theme;
+  let session = createSession(root, payload, { keyTarget, state: options.state ?? {}, emit });
+
+  return {
+    update(next) {
+      const { overlays, opacity, scope, layer, levels } = session.getState();
+      session.destroy();
+      session = createSession(root, next, { keyTarget, state: { overlays, opacity, scope, layer, levels }, emit });
+    },
+    getState: () => session.getState(),
+    setState: (state) => session.setState(state),
+    on(event, listener) {
+      listeners[event].add(listener);
+      return () => listeners[event].delete(listener);
+    },
+    destroy() {
+      session.destroy();
+      root.classList.remove("sifa-viewer");
+    },
+    get ready() {
+      return session.ready;
+    },
+  };
+}

@@ -1,0 +1,99 @@
+/**
+ * The group that switches overlays on and off, with opacity, legend and key of each, and what colours are scaled over.
+ */
+import { COLOUR_MAPS, gradient, LINK_COLOUR, readable } from "./colour_maps.js";
+import { element, group } from "./elements.js";
+import { OVERLAY_KEYS } from "./keys.js";
+
+/** Name, what it says, tooltip in plain words, sample of its look; `map` if it has a colour scale. */
+const ROWS = [
+  ["points", "Sampling points", "Where the network looks in the next frame; larger and brighter counts more", "dot"],
+  ["links", "Top-3 lines", "From the query to the three points that count most", "line"],
+  ["grid", "Regular grid", "Where the points would be if the network had moved none", "square"],
+  ["arrows", "Offsets", "How far each point was moved by the network", "arrow"],
+  ["weights", "Attention map", "How much each place of the next frame adds to the answer", "weights"],
+  ["saliency", "Motion saliency", "Where the network sees change between the two frames; it moves the points", "saliency"],
+  ["evidence", "Grad-CAM", "Which places speak for the class", "evidence"],
+];
+
+const SCOPE_WORDS = {
+  point: ["Point", "Colours span the weights of this query only; maps span their frame"],
+  frame: ["Frame", "Colours span everything in this frame"],
+  clip: ["Clip", "Colours span the whole clip, so frames can be compared"],
+};
+
+/** A row of buttons of which one is chosen. @param {string} label */
+export function segmented(label, choices, choose) {
+  const buttons = new Map(
+    Object.entries(choices).map(([value, [text, title]]) => {
+      const on = { click: () => choose(value) };
+      return [value, element("button", { type: "button", text, title, "aria-pressed": "false", on })];
+    }),
+  );
+  const row = element("div", { class: "segmented", role: "group", "aria-label": label }, [...buttons.values()]);
+  return {
+    element: row,
+    /** @param {string} chosen */
+    update(chosen) {
+      for (const [value, button] of buttons) button.setAttribute("aria-pressed", String(value === chosen));
+    },
+    buttons,
+  };
+}
+
+/** @param {import("./actions.js").createActions extends (...a: any) => infer R ? R : never} actions */
+export function createOverlayControls(actions) {
+  const keyOf = Object.fromEntries(Object.entries(OVERLAY_KEYS).map(([key, name]) => [name, key.toUpperCase()]));
+
+  const rows = ROWS.map(([name, words, title, look]) => {
+    const toggle = element("input", { type: "checkbox", on: { change: () => actions.toggleOverlay(name) } });
+    const sample = element("i", { class: `sample ${look}`, "aria-hidden": "true" });
+    if (look === "line") sample.style.background = LINK_COLOUR;
+    if (COLOUR_MAPS[look]) sample.style.background = gradient(COLOUR_MAPS[look]);
+    if (look === "dot") sample.style.background = COLOUR_MAPS.weights.css[190];
+    const key = element("kbd", { text: keyOf[name], "aria-hidden": "true" });
+    const label = element("label", { title }, [toggle, sample, element("span", { text: words }), key]);
+    const slider = element("input", {
+      type: "range",
+      min: "0",
+      max: "1",
+      step: "0.05",
+      title: "Opacity",
+      "aria-label": `Opacity of ${words.toLowerCase()}`,
+      on: { input: () => actions.setOpacity(name, Number(slider.value)) },
+    });
+    const low = element("span", { class: "low" });
+    const high = element("span", { class: "high" });
+    const map = name === "points" ? COLOUR_MAPS.weights : COLOUR_MAPS[name];
+    const legend = element("div", { class: "legend" }, map ? [low, element("i"), high] : []);
+    if (map) legend.children[1].style.background = gradient(map);
+    return { name, toggle, slider, low, high, legend, row: element("div", { class: "overlay" }, [label, legend, slider]) };
+  });
+
+  const scope = segmented("What colours are scaled over", SCOPE_WORDS, actions.chooseScope);
+  const scopeRow = element("div", { class: "scope" }, [element("span", { text: "Scale over" }), scope.element]);
+  const content = [element("div", { class: "overlays" }, rows.map(({ row }) => row)), scopeRow];
+
+  return {
+    element: group("Overlays", content, "overlay-group"),
+    /** @param {import("./state.js").State} state */
+    update(state) {
+      for (const { name, toggle, slider, row } of rows) {
+        toggle.checked = state.overlays[name];
+        slider.value = String(state.opacity[name]);
+        row.classList.toggle("off", !state.overlays[name]);
+      }
+      scope.update(state.scope);
+    },
+    /** @param {Record<string, number[] | null>} ranges ends of each legend by overlay */
+    updateLegends(ranges) {
+      for (const { name, low, high, legend } of rows) {
+        const range = ranges[name];
+        legend.classList.toggle("none", !range);
+        if (!range) continue;
+        low.textContent = readable(range[0]);
+        high.textContent = readable(range[1]);
+      }
+    },
+  };
+}

@@ -1,0 +1,125 @@
+/**
+ * One analysis on the page: builds the parts, and on every change tells each what it needs, once a screen refresh.
+ */
+import { createActions } from "./actions.js";
+import { rangeOf, mapRange } from "./scales.js";
+import { contributions } from "./heat.js";
+import { createLayout } from "./layout.js";
+import { listenToKeys } from "./keys.js";
+import { decodePayload } from "./payload.js";
+import { evidenceRange, pointsAt } from "./reading.js";
+import { createStage } from "./stage.js";
+import { createStore } from "./state.js";
+
+/**
+ * @param {HTMLElement} root @param {object} payload
+ * @param {{keyTarget: EventTarget, state: object, emit: (event: string, detail: any) => void}} options
+ */
+export function createSession(root, payload, { keyTarget, state: start, emit }) {
+  const analysis = decodePayload(payload);
+  const store = createStore(analysis, start);
+  const actions = createActions(analysis, store);
+  /** @type {{x: number, y: number} | null} where the pointer is, in the clip's pixels */
+  let hover = null;
+  let isDestroyed = false;
+  const stale = { all: true };
+  let request = 0;
+
+  const stage = createStage(analysis, store, actions, onHover, () => schedule(true));
+  const parts = createLayout(analysis, store, actions, stage);
+  root.replaceChildren(...parts.elements);
+
+  function schedule(isAll) {
+    stale.all ||= isAll;
+    if (!request && !isDestroyed) request = requestAnimationFrame(draw);
+  }
+
+  function onHover(place) {
+    hover = place;
+    schedule(false);
+  }
+
+  function draw() {
+    request = 0;
+    const state = store.get();
+    const place = hover ?? state;
+    if (stale.all) {
+      stage.measure();
+      stage.drawPictures(state);
+    }
+    const shown = stage.drawMarks(state, place, hover !== null);
+    parts.query.updatePoints(state, place, shown);
+    parts.overlays.updateLegends(legends(state, shown));
+    if (stale.all) parts.figure.update(state);
+    stale.all = false;
+    if (hover) emit("hover", { t: state.t, ...hover });
+  }
+
+  /** Ends of the legends of the overlays that are on. */
+  function legends(state, shown) {
+    const layer = analysis.layer.get(state.layer);
+    const cells = layer.grid.rows * layer.grid.columns;
+    const following = Math.min(state.t + 1, analysis.frames.length - 1);
+    const { overlays, scope, t } = state;
+    return {
+      points: overlays.points && shown ? shown.range : null,
+      weights: overlays.weights && shown ? [0, rangeOf(contributions(shown.points, layer.grid))[1]] : null,
+      saliency: overlays.saliency && t < layer.attended ? mapRange(layer.saliency, cells, t, scope) : null,
+      evidence: overlays.evidence ? evidenceRange(analysis, layer.stage, following, scope) : null,
+    };
+  }
+
+  function getState() {
+    const state = store.get();
+    const found = pointsAt(analysis, state, state);
+    const { points } = found ?? {};
+    return {
+      ...state,
+      points: points
+        ? {
+            points: Array.from(points.x, (x, i) => [x, points.y[i]]),
+            base: Array.from(points.baseX, (x, i) => [x, points.baseY[i]]),
+            weights: Array.from(points.weights),
+            in_frame: points.inFrame,
+            frame: points.frame,
+          }
+        : null,
+    };
+  }
+
+  function updateParts(state) {
+    for (const part of [parts.query, parts.layer, parts.overlays, parts.film]) part.update(state);
+  }
+  store.subscribe((state) => {
+    updateParts(state);
+    schedule(true);
+    emit("change", state);
+  });
+  const stopKeys = listenToKeys(keyTarget, actions, store, analysis);
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  const onScheme = () => schedule(true);
+  scheme.addEventListener("change", onScheme);
+  const observer = new ResizeObserver(() => schedule(true));
+  observer.observe(root);
+  updateParts(store.get());
+  draw();
+  const ready = analysis.ready.then(() => {
+    if (!isDestroyed) schedule(true);
+  });
+
+  return {
+    ready,
+    getState,
+    setState: (patch) => store.set(patch),
+    destroy() {
+      isDestroyed = true;
+      cancelAnimationFrame(request);
+      observer.disconnect();
+      scheme.removeEventListener("change", onScheme);
+      stopKeys();
+      stage.destroy();
+      for (const part of [parts.query, parts.film]) part.destroy();
+      root.replaceChildren();
+    },
+  };
+}
