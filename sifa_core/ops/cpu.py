@@ -11,6 +11,7 @@ import torch
 
 from sifa_core.ops.arguments import Settings, compute_dtype
 from sifa_core.ops.build import load_library
+from sifa_core.ops.layout import dense, empty, laid_out
 
 _SOURCE = "cpu/attention.cpp"
 _STORAGE = {
@@ -35,29 +36,6 @@ class _Problem(ctypes.Structure):
 def prepare() -> None:
     """Build and load the library. Raises `build.BuildError` where that cannot be done."""
     load_library(_SOURCE)
-
-
-def _laid_out(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor with every image dense and channels_last; images may lie any distance apart."""
-    _, channels, _, width = tensor.shape
-    wanted = (1, width * channels, channels)
-    sizes, strides = tensor.shape[1:], tensor.stride()[1:]
-    if all(size == 1 or stride == want for size, stride, want in zip(sizes, strides, wanted, strict=True)):
-        return tensor
-    return tensor.contiguous(memory_format=torch.channels_last)
-
-
-def _dense(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor wholly dense and channels_last."""
-    laid_out = _laid_out(tensor)
-    if laid_out.shape[0] == 1 or laid_out.stride(0) == tensor[0].numel():
-        return laid_out
-    return laid_out.contiguous(memory_format=torch.channels_last)
-
-
-def _empty(like: torch.Tensor, channels: int, dtype: torch.dtype) -> torch.Tensor:
-    batch, _, height, width = like.shape
-    return like.new_empty((batch, height, width, channels), dtype=dtype).permute(0, 3, 1, 2)
 
 
 def _call(
@@ -96,9 +74,9 @@ def attention(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Aggregate (N, C, H, W) and weights (N, G*K, H, W)."""
     real = compute_dtype(query.dtype)
-    aggregate = _empty(query, query.shape[1], query.dtype)
-    weights = _empty(query, settings.groups * settings.taps, query.dtype)
-    inputs = (_laid_out(query), _laid_out(memory), _laid_out(offset.to(real)))
+    aggregate = empty(query, query.shape[1], query.dtype)
+    weights = empty(query, settings.groups * settings.taps, query.dtype)
+    inputs = (laid_out(query), laid_out(memory), laid_out(offset.to(real)))
     _call("forward", settings, inputs, (aggregate, weights))
     return aggregate, weights
 
@@ -114,13 +92,13 @@ def attention_backward(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Gradients of query, memory and offset; `weights` is what the forward returned."""
     real = compute_dtype(query.dtype)
-    grad_query = _empty(query, query.shape[1], query.dtype)
-    grad_memory = _empty(query, query.shape[1], real)
-    grad_offset = _empty(query, offset.shape[1], real)
-    grad_logits = _empty(query, settings.groups * settings.taps, real)
+    grad_query = empty(query, query.shape[1], query.dtype)
+    grad_memory = empty(query, query.shape[1], real)
+    grad_offset = empty(query, offset.shape[1], real)
+    grad_logits = empty(query, settings.groups * settings.taps, real)
     inputs = (
-        *(_laid_out(query), _laid_out(memory), _laid_out(offset.to(real))),
-        *(_dense(grad_aggregate), _dense(grad_weights), _dense(weights)),
+        *(laid_out(query), laid_out(memory), laid_out(offset.to(real))),
+        *(dense(grad_aggregate), dense(grad_weights), dense(weights)),
     )
     _call("backward", settings, inputs, (grad_query, grad_memory, grad_offset, grad_logits))
     return grad_query, grad_memory.to(memory.dtype), grad_offset.to(offset.dtype)

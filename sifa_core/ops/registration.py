@@ -15,6 +15,7 @@ import torch
 from sifa_core.errors import ModelError
 from sifa_core.ops import backends
 from sifa_core.ops.arguments import Settings, check
+from sifa_core.ops.layout import empty
 
 _SETTINGS = "int kernel_size, int dilation, int groups, str scale"
 _LIBRARY = torch.library.Library("sifa", "DEF")
@@ -30,17 +31,11 @@ _LIBRARY.define(
 
 
 def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
-    return _empty(tensor, tensor.shape[1]).copy_(tensor) if tensor.stride() != _strides(tensor) else tensor
-
-
-def _strides(tensor: torch.Tensor) -> tuple[int, ...]:
+    """Strides exactly as shape inference promises them, also where a size of 1 would leave a choice."""
     _, channels, height, width = tensor.shape
-    return channels * height * width, 1, width * channels, channels
-
-
-def _empty(like: torch.Tensor, channels: int) -> torch.Tensor:
-    batch, _, height, width = like.shape
-    return like.new_empty((batch, height, width, channels)).permute(0, 3, 1, 2)
+    if tensor.stride() == (channels * height * width, 1, width * channels, channels):
+        return tensor
+    return empty(tensor, channels, tensor.dtype).copy_(tensor)
 
 
 def _attention(
@@ -115,7 +110,7 @@ def _attention_fake(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     settings = Settings(kernel_size, dilation, groups, scale)
     check(query, memory, offset, settings)
-    return _empty(query, query.shape[1]), _empty(query, groups * settings.taps)
+    return empty(query, query.shape[1], query.dtype), empty(query, groups * settings.taps, query.dtype)
 
 
 @torch.library.register_fake("sifa::attention_backward", lib=_LIBRARY)
@@ -133,7 +128,11 @@ def _attention_backward_fake(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     settings = Settings(kernel_size, dilation, groups, scale)
     _check_backward(grad_aggregate, grad_weights, query, memory, offset, weights, settings)
-    return _empty(query, query.shape[1]), _empty(memory, memory.shape[1]), _empty(offset, offset.shape[1])
+    return (
+        empty(query, query.shape[1], query.dtype),
+        empty(memory, memory.shape[1], memory.dtype),
+        empty(offset, offset.shape[1], offset.dtype),
+    )
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, torch.Tensor]) -> None:

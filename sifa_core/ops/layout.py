@@ -1,0 +1,32 @@
+"""Memory layout: what the native kernels expect of tensors, and allocate.
+
+N images, C channels. "Laid out" means that each image is dense and channels_last; images may lie any distance apart.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def laid_out(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor itself if each image is dense and channels_last, else a copy that is."""
+    _, channels, _, width = tensor.shape
+    wanted = (1, width * channels, channels)
+    sizes, strides = tensor.shape[1:], tensor.stride()[1:]
+    if all(size == 1 or stride == want for size, stride, want in zip(sizes, strides, wanted, strict=True)):
+        return tensor
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+def dense(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor itself if it is wholly dense and channels_last, else a copy that is."""
+    each = laid_out(tensor)
+    if each.shape[0] == 1 or each.stride(0) == each[0].numel():
+        return each
+    return each.contiguous(memory_format=torch.channels_last)
+
+
+def empty(like: torch.Tensor, channels: int, dtype: torch.dtype) -> torch.Tensor:
+    """Room for `channels` channels at each place of `like` (N, _, H, W), channels_last."""
+    batch, _, height, width = like.shape
+    return like.new_empty((batch, height, width, channels), dtype=dtype).permute(0, 3, 1, 2)
