@@ -26,6 +26,7 @@ def evaluate_checkpoint(
     clips: int = 1,
     crops: int = 1,
     size: int | None = None,
+    control: str = "none",
     batch: int = 32,
     out: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -38,6 +39,7 @@ def evaluate_checkpoint(
         clips: views along time; files only.
         crops: views along the longer side, 1 or 3; files only.
         size: motion15: clips (default 3,000). Files: side of the crops (default the model's input size).
+        control: motion15: "shuffled" or "frozen" clips, to see what the model relies on.
         batch: videos at a time.
         out: folder for evaluation.json and confusion.html; None to write nothing.
         progress: called with (done, all) after every batch.
@@ -50,8 +52,9 @@ def evaluate_checkpoint(
     data = data or _own_data(network)
     if data.kind == "motion15":
         data = replace(data, num_frames=network.info.num_frames, crop=network.info.input_size)
-        dataset: Any = MotionDataset("test", size or TEST_CLIPS, motion_config(data), seed=data.seed)
-        views = f"motion15 test, seed {data.seed}, {len(dataset)} unseen clips"
+        dataset: Any = MotionDataset("test", size or TEST_CLIPS, motion_config(data), seed=data.seed, control=control)
+        kind = "unseen" if control == "none" else control
+        views = f"motion15 test, seed {data.seed}, {len(dataset)} {kind} clips"
     else:
         crop = size or network.info.input_size
         data = replace(data, num_frames=network.info.num_frames, crop=crop, short_sides=(crop, crop))

@@ -74,22 +74,21 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
 
 def make_loader(dataset: ClipDataset, sampler: Sampler[list[tuple[int, int]]], workers: int) -> DataLoader[Batch]:
-    """Batches drawn by `workers` processes, in order."""
+    """Batches drawn by `workers` processes, in order.
+
+    OpenCV runs on one thread from then on, here and in the workers: a worker is one core's worth of work, and a pool of
+    threads that is alive while a process forks never answers in the child.
+    """
+    if workers:
+        cv2.setNumThreads(1)
     return DataLoader(
         dataset,  # type: ignore[arg-type]  # keys are pairs, which DataLoader passes on untouched
         batch_sampler=sampler,
         num_workers=workers,
         collate_fn=collate,
-        worker_init_fn=_single_threaded,
         prefetch_factor=4 if workers else None,
         generator=torch.Generator(),  # its own: the shared one belongs to dropout, which a resumed run must repeat
     )
-
-
-def _single_threaded(_worker: int) -> None:
-    # a worker is one core's worth of work; threads of its own would fight those of the training process
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
 
 
 def normalise(clips: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:

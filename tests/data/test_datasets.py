@@ -243,3 +243,15 @@ def test_motion_data_set_shapes_and_freshness():
     batch = collate([fixed[(i, i)] for i in range(3)])
     assert batch.clips.dtype == torch.uint8
     assert batch.speeds.dtype == torch.float32
+
+
+def test_controls_take_order_or_motion_away():
+    config = MotionConfig(num_frames=6, height=32, width=32)
+    true, shuffled, frozen = (
+        MotionDataset("val", 10, config, control=control)[(1, 1)].clips[0] for control in ("none", "shuffled", "frozen")
+    )
+    assert not np.array_equal(true, shuffled)
+    assert sorted(frame.tobytes() for frame in true) == sorted(frame.tobytes() for frame in shuffled)
+    assert {frame.tobytes() for frame in frozen} == {true[3].tobytes()}
+    with pytest.raises(ConfigError, match="control"):
+        MotionDataset("val", 10, config, control="backwards")

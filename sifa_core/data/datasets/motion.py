@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sifa_core.data.datasets.base import Item
 from sifa_core.data.motion15 import LABELS, MotionConfig, render
+from sifa_core.errors import ConfigError
+
+CONTROLS = ("none", "shuffled", "frozen")
+"""What may be done to clips to see what a network relies on: frames in random order, or one frame all the time."""
 
 
 class MotionDataset:
@@ -23,6 +28,7 @@ class MotionDataset:
         group: positions that share a shape, the global batch size.
         fresh: draw a new clip for every position of the stream instead of repeating `size` clips in every epoch.
         ramp: positions over which the difficulty rises from a third to the config's; 0 for none.
+        control: one of CONTROLS; takes the order of the frames away, or all motion.
     """
 
     labels: tuple[str, ...] = LABELS
@@ -38,10 +44,13 @@ class MotionDataset:
         group: int = 1,
         fresh: bool = False,
         ramp: int = 0,
+        control: str = "none",
     ) -> None:
+        if control not in CONTROLS:
+            raise ConfigError(f"There is no control {control!r}; choose one of {', '.join(CONTROLS)}.")
         self.split, self.size, self.seed = split, size, seed
         self.config = config or MotionConfig()
-        self.shapes, self.group, self.fresh, self.ramp = shapes, group, fresh, ramp
+        self.shapes, self.group, self.fresh, self.ramp, self.control = shapes, group, fresh, ramp, control
 
     def __len__(self) -> int:
         return self.size
@@ -55,4 +64,11 @@ class MotionDataset:
         if self.ramp > 0 and position < self.ramp:
             config = replace(config, difficulty=config.difficulty * (1 + 2 * position / self.ramp) / 3)
         sample = render(self.seed, self.split, position if self.fresh else index, config)
-        return Item(sample.frames[None], sample.label, sample.speed)
+        return Item(self._ordered(sample.frames, index)[None], sample.label, sample.speed)
+
+    def _ordered(self, frames: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
+        if self.control == "shuffled":
+            return frames[np.random.default_rng([self.seed, 4, index]).permutation(len(frames))]
+        if self.control == "frozen":
+            return np.repeat(frames[len(frames) // 2][None], len(frames), axis=0)
+        return frames
