@@ -24,7 +24,7 @@ LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 @st.composite
-def problems(draw: st.DrawFn) -> tuple[Settings, tuple[torch.Tensor, ...], list[str]]:
+def problems(draw: st.DrawFn) -> tuple[Settings, tuple[torch.Tensor, ...], list[torch.Tensor], list[str]]:
     groups = draw(st.integers(1, 4))
     shape = (
         draw(st.integers(1, 3)),
@@ -45,7 +45,10 @@ def problems(draw: st.DrawFn) -> tuple[Settings, tuple[torch.Tensor, ...], list[
     # Away from whole cells, so that rounding the sum of place and offset cannot step into the next cell.
     offset = offset.floor() + (offset - offset.floor()).clamp(1e-3, 1 - 1e-3)
     layouts = [draw(st.sampled_from(sorted(LAYOUTS))) for _ in range(3)]
-    return choice, (query, memory, offset), layouts
+    directions = [
+        torch.randn(size, generator=generator) for size in (shape, (shape[0], groups * choice.taps, *shape[2:]))
+    ]
+    return choice, (query, memory, offset), directions, layouts
 
 
 def run(
@@ -59,14 +62,15 @@ def run(
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(problem=problems())
 def test_equals_reference_on_random_problems(problem: tuple) -> None:
-    choice, inputs, layouts = problem
+    choice, inputs, directions, layouts = problem
     laid_out = [LAYOUTS[name](t) for name, t in zip(layouts, inputs, strict=True)]
-    shape, weight_shape = inputs[0].shape, (inputs[0].shape[0], choice.groups * choice.taps, *inputs[0].shape[2:])
-    directions = [torch.randn(shape), torch.randn(weight_shape)]
     ours = run(cpu, choice, laid_out, directions)
+    single = run(reference, choice, list(inputs), directions)
     exact = run(reference, choice, [t.double() for t in inputs], [t.double() for t in directions])
-    for a, b in zip(ours, exact, strict=True):
-        assert (a.double() - b).abs().max() <= 1e-5 * b.abs().max().clamp(min=1e-3)
+    for a, b, c in zip(ours, exact, single, strict=True):
+        # Where a sum cancels, float32 itself is further off than 1e-5: then ours may err as much as the reference does.
+        rounding = (c.double() - b).abs().max()
+        assert (a.double() - b).abs().max() <= torch.maximum(1e-5 * b.abs().max(), 2 * rounding)
 
 
 @pytest.mark.parametrize("channels", [1, 15, 16, 33, 64])
