@@ -29,8 +29,6 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sifa_core.errors import QueryError
-
 if TYPE_CHECKING:
     from sifa_core.explain.analysis import Analysis, Target
     from sifa_core.explain.points import Query
@@ -61,11 +59,7 @@ def viewer_payload(
 
     Raises QueryError for a layer, point, number of levels or class that does not exist.
     """
-    layer = analysis.check_layer(layer)
-    levels = analysis.max_levels(layer) if levels is None else levels
-    if levels not in (1, 2) or levels > analysis.max_levels(layer):
-        raise QueryError(f"levels={levels!r} is not possible for {layer}; it has {analysis.max_levels(layer)}.")
-    t, x, y = analysis.default_query(layer) if query is None else analysis.check_query(query)
+    chosen = analysis.select(query, layer, levels, target)
     return {
         "format": FORMAT,
         "clip": _clip_facts(analysis),
@@ -74,8 +68,8 @@ def viewer_payload(
         "frames": _frames(analysis),
         "thumbnails": _thumbnails(analysis),
         "layers": [_layer(analysis, name) for name in analysis.layers],
-        "grad_cam": _grad_cam(analysis, target),
-        "start": {"layer": layer, "levels": levels, "query": [t, x, y]},
+        "grad_cam": _grad_cam(analysis, chosen.target),
+        "start": {"layer": chosen.layer, "levels": chosen.levels, "query": list(chosen.query)},
     }
 
 
@@ -172,15 +166,14 @@ def _layer(analysis: Analysis, name: str) -> dict[str, Any]:
     }
 
 
-def _grad_cam(analysis: Analysis, target: Target) -> dict[str, Any]:
-    number = analysis.target_index(target)
+def _grad_cam(analysis: Analysis, target: int) -> dict[str, Any]:
     stages = {}
     for name in analysis.layers:
         if _stage(name) not in stages:
-            cells = analysis.grad_cam_cells(name, number)
+            cells = analysis.grad_cam_cells(name, target)
             rows, columns = cells.shape[1:]
             stages[_stage(name)] = {"rows": rows, "columns": columns, "cells": encode_float16(cells)}
-    return {"target": {"index": number, "label": analysis.info.labels[number]}, "stages": stages}
+    return {"target": {"index": target, "label": analysis.info.labels[target]}, "stages": stages}
 
 
 def _stage(layer: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 ENTRY = "mount.js"
-STYLES = ("viewer.css", "controls.css")
+STYLES = ("viewer.css", "panes.css", "controls.css", "overlays.css", "narrow.css")
 
 _IMPORT = re.compile(r'^import \{ ([^}]*) \} from "\./([\w]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|let|class) (\w+))", re.MULTILINE)

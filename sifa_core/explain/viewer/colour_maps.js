@@ -42,5 +42,5 @@ export function readable(value) {
   const size = Math.abs(value);
   if (size >= 100) return value.toFixed(0);
   if (size >= 1) return value.toFixed(size >= 10 ? 1 : 2);
-  return size >= 0.001 ? String(Number(value.toPrecision(2))) : value.toExponential(1);
+  return size >= 0.0001 ? String(Number(value.toPrecision(2))) : value.toExponential(1);
 }

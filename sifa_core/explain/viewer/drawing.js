@@ -11,6 +11,9 @@ import { COLOUR_MAPS, LINK_COLOUR, QUERY_COLOUR, colourOf, share } from "./colou
 const DARK = "rgba(8, 10, 14, 0.85)";
 const LIGHT = "rgba(255, 255, 255, 0.95)";
 
+/** Radius of the ring that marks the query. */
+const QUERY_RADIUS = 9;
+
 /** Radius of a point by its place in the scale; area grows evenly. @param {number} value 0..1 */
 export const pointRadius = (value, unit = 1) => unit * Math.sqrt(6 + 52 * value);
 
@@ -30,19 +33,19 @@ function outlinedStroke(context, colour, width) {
   context.stroke();
 }
 
-/** Where the question is asked: a green ring with four ticks. @param {Context} context */
+/** Where the query is: a green ring with four ticks. @param {Context} context */
 export function drawQuery(context, x, y, unit = 1) {
   context.save();
   context.lineCap = "round";
   context.beginPath();
   for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-    context.moveTo(x + 7 * dx * unit, y + 7 * dy * unit);
-    context.lineTo(x + 13 * dx * unit, y + 13 * dy * unit);
+    context.moveTo(x + QUERY_RADIUS * dx * unit, y + QUERY_RADIUS * dy * unit);
+    context.lineTo(x + 16 * dx * unit, y + 16 * dy * unit);
   }
-  outlinedStroke(context, QUERY_COLOUR, 2 * unit);
-  circle(context, x, y, 7 * unit);
-  outlinedStroke(context, QUERY_COLOUR, 2.2 * unit);
-  circle(context, x, y, 2.2 * unit);
+  outlinedStroke(context, QUERY_COLOUR, 2.4 * unit);
+  circle(context, x, y, QUERY_RADIUS * unit);
+  outlinedStroke(context, QUERY_COLOUR, 3 * unit);
+  circle(context, x, y, 2.4 * unit);
   context.fillStyle = QUERY_COLOUR;
   context.fill();
   context.restore();
@@ -51,9 +54,14 @@ export function drawQuery(context, x, y, unit = 1) {
 /** The query's own place in the frame after it, for comparison. @param {Context} context */
 export function drawQueryPlace(context, x, y, unit = 1) {
   context.save();
-  context.setLineDash([3 * unit, 3 * unit]);
-  circle(context, x, y, 7 * unit);
-  outlinedStroke(context, QUERY_COLOUR, 1.5 * unit);
+  circle(context, x, y, QUERY_RADIUS * unit);
+  context.strokeStyle = DARK;
+  context.lineWidth = 3.2 * unit;
+  context.stroke();
+  context.setLineDash([4 * unit, 3.07 * unit]); // eight dashes round the ring
+  context.strokeStyle = QUERY_COLOUR;
+  context.lineWidth = 2 * unit;
+  context.stroke();
   context.restore();
 }
 
@@ -160,16 +168,22 @@ export function drawArrows(context, points, at, alpha) {
 
 /**
  * Lines from the query in frame t to the strongest points in frame t+1, over both pictures.
- * @param {Context} context @param {{x: number, y: number}} from @param {{x: number, y: number}[]} ends
+ * They start and end at the edges of the marks, so that these stay readable.
+ * @param {Context} context @param {{x: number, y: number}} from
+ * @param {{x: number, y: number, radius: number}[]} ends
  */
 export function drawLinks(context, from, ends, alpha, unit = 1) {
   context.save();
   context.globalAlpha = alpha;
   context.lineCap = "round";
   context.beginPath();
-  for (const end of ends) {
-    context.moveTo(from.x, from.y);
-    context.lineTo(end.x, end.y);
+  for (const { x, y, radius } of ends) {
+    const length = Math.hypot(x - from.x, y - from.y);
+    const first = ((QUERY_RADIUS + 2) * unit) / length;
+    const last = 1 - (radius + 1) / length;
+    if (!(first < last)) continue;
+    context.moveTo(from.x + first * (x - from.x), from.y + first * (y - from.y));
+    context.lineTo(from.x + last * (x - from.x), from.y + last * (y - from.y));
   }
   context.strokeStyle = "rgba(255, 255, 255, 0.55)";
   context.lineWidth = 3.6 * unit;

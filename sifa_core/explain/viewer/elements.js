@@ -51,9 +51,6 @@ export const ICONS = {
   download: "M8 2.5v7.4M4.8 6.9 8 10l3.2-3.1M3 13h10",
 };
 
-/** Text that only screen readers see. @param {string} text */
-export const hidden = (text) => element("span", { class: "unseen", text });
-
 /** A titled group of the control area. @param {string} title @param {Node[]} children @param {string} name */
 export function group(title, children, name) {
   const heading = element("h2", { text: title });

@@ -1,7 +1,7 @@
 /**
  * What is being looked at: the clip, the model and what it predicts. All names are untrusted and shown as text.
  */
-import { element, group, hidden } from "./elements.js";
+import { element, group } from "./elements.js";
 import { KEY_HELP } from "./keys.js";
 
 const BADGES = {
@@ -52,12 +52,15 @@ export function createPredictions({ predictions, gradCam }) {
     const isExplained = label === gradCam.target.label;
     return element("li", { class: isExplained ? "explained" : "" }, [
       element("bdi", { text: label, title: label }),
-      isExplained ? hidden("(explained by Grad-CAM)") : null,
       element("span", { class: "percent", text: percent }),
       element("span", { class: "meter", "aria-hidden": "true" }, [bar]),
     ]);
   });
-  return group("Prediction", [element("ol", { class: "bars" }, rows)], "prediction-group");
+  const explained = element("p", { class: "note" }, [
+    document.createTextNode("Grad-CAM explains "),
+    element("bdi", { text: gradCam.target.label }),
+  ]);
+  return group("Prediction", [element("ol", { class: "bars" }, rows), explained], "prediction-group");
 }
 
 /** @param {import("./payload.js").Analysis} analysis */

@@ -4,8 +4,8 @@
  * @typedef {import("./payload.js").Analysis} Analysis
  * @typedef {import("./state.js").State} State
  */
-import { COLOUR_MAPS } from "./colour_maps.js";
-import { drawLinks, drawPoints, drawQuery } from "./drawing.js";
+import { COLOUR_MAPS, share } from "./colour_maps.js";
+import { drawLinks, drawPoints, drawQuery, pointRadius } from "./drawing.js";
 import { heatCanvas } from "./heat.js";
 import { strongest } from "./points.js";
 import { evidenceRange, pointsAt } from "./reading.js";
@@ -52,7 +52,7 @@ export function drawFigure(context, analysis, state, layout, palette) {
   const layer = analysis.layer.get(state.layer);
   const following = Math.min(state.t + 1, analysis.frames.length - 1);
   const found = pointsAt(analysis, state, state);
-  const label = analysis.gradCam.target.label;
+  const label = analysis.predictions ? analysis.gradCam.target.label : "untrained: random";
   const titles = [
     [`Frame ${state.t}`, `${analysis.frames[state.t].time.toFixed(2)} s`],
     [`Attention on frame ${following}`, found ? `${found.points.weights.length} points` : "none"],
@@ -95,7 +95,11 @@ export function drawFigure(context, analysis, state, layout, palette) {
   if (found) {
     const ends = strongest(found.points.weights, 3)
       .filter((i) => found.points.inFrame[i])
-      .map((i) => ({ x: panels[1].x + at.screenX(found.points.x[i]), y: panels[1].y + at.screenY(found.points.y[i]) }));
+      .map((i) => ({
+        x: panels[1].x + at.screenX(found.points.x[i]),
+        y: panels[1].y + at.screenY(found.points.y[i]),
+        radius: pointRadius(share(found.points.weights[i], found.range), unit),
+      }));
     const from = { x: panels[0].x + at.screenX(state.x), y: panels[0].y + at.screenY(state.y) };
     drawLinks(context, from, ends, 0.95, unit);
     context.save();

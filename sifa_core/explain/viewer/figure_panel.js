@@ -33,12 +33,10 @@ export function createFigurePanel(analysis, store) {
     button,
   ]);
   const panel = element("section", { class: "figure", "aria-label": "Figure" }, [heading, canvas]);
-  let drawnWidth = 0;
 
   /** @param {import("./state.js").State} state */
   function update(state) {
-    const width = canvas.parentElement?.clientWidth ? canvas.clientWidth : 0;
-    drawnWidth = width;
+    const width = canvas.clientWidth;
     if (!width) return;
     const layout = figureLayout(width, width < NARROW ? 2 : 4, analysis.clip);
     const dots = Math.min(globalThis.devicePixelRatio || 1, 2);
@@ -53,10 +51,5 @@ export function createFigurePanel(analysis, store) {
     canvas.setAttribute("aria-label", description(analysis, state));
   }
 
-  return {
-    element: panel,
-    update,
-    /** Draw again if the panel has another width than when it was drawn. */
-    measure: () => canvas.clientWidth !== drawnWidth && update(store.get()),
-  };
+  return { element: panel, update };
 }

@@ -49,7 +49,7 @@ export function colourise(values, start, grid, range, colours, { width, height, 
       pixels[at] = colours.bytes[colour];
       pixels[at + 1] = colours.bytes[colour + 1];
       pixels[at + 2] = colours.bytes[colour + 2];
-      pixels[at + 3] = solid ? 255 : 255 * Math.min(1, 0.12 + 1.15 * value);
+      pixels[at + 3] = solid ? 255 : 255 * Math.min(1, 0.05 + 1.25 * value);
     }
   }
   return pixels;

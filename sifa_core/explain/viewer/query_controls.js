@@ -4,7 +4,7 @@
 import { colourOf, COLOUR_MAPS, readable, share } from "./colour_maps.js";
 import { element, group } from "./elements.js";
 import { strongest } from "./points.js";
-import { description, movement } from "./reading.js";
+import { description, movement, movementSigns } from "./reading.js";
 
 const LISTED = 3;
 /** A screen reader is told where the query came to rest, not every step on the way; milliseconds. */
@@ -53,7 +53,7 @@ export function createQueryControls(analysis, store, actions) {
     element("th", { scope: "col", text: "at x, y" }),
     element("th", { scope: "col", text: "weight", title: "How much the point counts" }),
     element("th", { "aria-hidden": "true" }),
-    element("th", { scope: "col", text: "moved by", title: "How far this point was moved by the network" }),
+    element("th", { scope: "col", text: "moved, px", title: "How far this point was moved by the network" }),
   ]);
   const table = element("table", { class: "strongest" }, [
     element("caption", { class: "unseen", text: "Points that count most" }),
@@ -62,7 +62,6 @@ export function createQueryControls(analysis, store, actions) {
   ]);
   const summary = element("p", { class: "note summary" });
   const spoken = element("p", { class: "unseen spoken", "aria-live": "polite" });
-  const hint = "Hover a frame to look, click to pin, double-click to clear.";
   const content = [element("div", { class: "fields" }, labels), table, summary, spoken];
 
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -99,12 +98,14 @@ export function createQueryControls(analysis, store, actions) {
         at.textContent = `${Math.round(points.x[point])}, ${Math.round(points.y[point])}`;
         weight.textContent = readable(points.weights[point]);
         bar.style.width = `${Math.max(2, 100 * value)}%`;
-        moved.textContent = movement(points.x[point] - points.baseX[point], points.y[point] - points.baseY[point]);
+        const way = [points.x[point] - points.baseX[point], points.y[point] - points.baseY[point]];
+        moved.textContent = movementSigns(...way);
+        moved.title = `${movement(...way)} by the network`;
       });
       const outside = points.inFrame.reduce((count, isInside) => count + (isInside ? 0 : 1), 0);
       summary.textContent = outside
         ? `${outside} of ${points.weights.length} points fall outside the picture, where the network reads zeros.`
-        : hint;
+        : `All ${points.weights.length} points lie within the picture.`;
     },
     destroy: () => clearTimeout(timer),
   };

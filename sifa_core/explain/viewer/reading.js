@@ -31,9 +31,17 @@ export function evidenceRange(analysis, stage, t, scope) {
 /** How far a point was moved, in words: "12 px right, 3 px up". */
 export function movement(dx, dy) {
   const parts = [];
-  if (Math.abs(dx) >= 0.5) parts.push(`${readable(Math.round(Math.abs(dx)))} px ${dx > 0 ? "right" : "left"}`);
-  if (Math.abs(dy) >= 0.5) parts.push(`${readable(Math.round(Math.abs(dy)))} px ${dy > 0 ? "down" : "up"}`);
+  if (Math.abs(dx) >= 0.5) parts.push(`${Math.round(Math.abs(dx))} px ${dx > 0 ? "right" : "left"}`);
+  if (Math.abs(dy) >= 0.5) parts.push(`${Math.round(Math.abs(dy))} px ${dy > 0 ? "down" : "up"}`);
   return parts.join(", ") || "not moved";
+}
+
+/** The same for narrow places: "→ 12 ↑ 3". */
+export function movementSigns(dx, dy) {
+  const parts = [];
+  if (Math.abs(dx) >= 0.5) parts.push(`${dx > 0 ? "→" : "←"} ${Math.round(Math.abs(dx))}`);
+  if (Math.abs(dy) >= 0.5) parts.push(`${dy > 0 ? "↓" : "↑"} ${Math.round(Math.abs(dy))}`);
+  return parts.join("  ") || "–";
 }
 
 /** The query's strongest points in one sentence, for screen readers. */

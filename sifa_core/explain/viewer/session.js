@@ -11,6 +11,20 @@ import { evidenceRange, pointsAt } from "./reading.js";
 import { createStage } from "./stage.js";
 import { createStore } from "./state.js";
 
+/** Canvases do not change with the style sheet: tell when the system or the page turns light or dark. */
+function watchTheme(changed) {
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  scheme.addEventListener("change", changed);
+  const observer = new MutationObserver(changed);
+  for (const node of [document.documentElement, document.body]) {
+    observer.observe(node, { attributes: true, attributeFilter: ["class", "data-theme"] });
+  }
+  return () => {
+    scheme.removeEventListener("change", changed);
+    observer.disconnect();
+  };
+}
+
 /**
  * @param {HTMLElement} root @param {object} payload
  * @param {{keyTarget: EventTarget, state: object, emit: (event: string, detail: any) => void}} options
@@ -96,9 +110,7 @@ export function createSession(root, payload, { keyTarget, state: start, emit }) 
     emit("change", state);
   });
   const stopKeys = listenToKeys(keyTarget, actions, store, analysis);
-  const scheme = matchMedia("(prefers-color-scheme: dark)");
-  const onScheme = () => schedule(true);
-  scheme.addEventListener("change", onScheme);
+  const stopTheme = watchTheme(() => schedule(true));
   const observer = new ResizeObserver(() => schedule(true));
   observer.observe(root);
   updateParts(store.get());
@@ -115,7 +127,7 @@ export function createSession(root, payload, { keyTarget, state: start, emit }) 
       isDestroyed = true;
       cancelAnimationFrame(request);
       observer.disconnect();
-      scheme.removeEventListener("change", onScheme);
+      stopTheme();
       stopKeys();
       stage.destroy();
       for (const part of [parts.query, parts.film]) part.destroy();

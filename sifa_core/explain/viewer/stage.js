@@ -5,8 +5,8 @@
  * @typedef {import("./state.js").State} State
  * @typedef {import("./points.js").SamplingPoints} SamplingPoints
  */
-import { COLOUR_MAPS, PIN_COLOURS } from "./colour_maps.js";
-import { drawArrows, drawGrid, drawLinks, drawPin, drawPoints, drawQuery, drawQueryPlace } from "./drawing.js";
+import { COLOUR_MAPS, PIN_COLOURS, share } from "./colour_maps.js";
+import { drawArrows, drawGrid, drawLinks, drawPin, drawPoints, drawQuery, drawQueryPlace, pointRadius } from "./drawing.js";
 import { element } from "./elements.js";
 import { contributions, heatCache, heatCanvas } from "./heat.js";
 import { createPane } from "./pane.js";
@@ -40,6 +40,8 @@ export function createStage(analysis, store, actions, onHover, onResize) {
   const stage = element("div", { class: `stage ${shape}` }, [left.element, right.element, links, tip.element]);
   stage.style.setProperty("--aspect", String(clip.width / clip.height));
   const cached = heatCache();
+  const isTouch = matchMedia("(hover: none)").matches;
+  const hint = isTouch ? "tap to pin, double-tap to clear" : "hover to look, click to pin, double-click to clear";
   /** @type {{points: SamplingPoints, range: number[]} | null} */
   let shown = null;
 
@@ -104,7 +106,7 @@ export function createStage(analysis, store, actions, onHover, onResize) {
     const following = Math.min(state.t + 1, analysis.frames.length - 1);
     const time = ({ time: seconds }) => `${seconds.toFixed(2)} s`;
     const isLast = following === state.t;
-    left.setCaption(`Frame ${state.t}`, `${time(analysis.frames[state.t])} · point here`);
+    left.setCaption(`Frame ${state.t}`, `${time(analysis.frames[state.t])} · ${hint}`);
     right.setCaption(
       `Frame ${following}`,
       `${time(analysis.frames[following])} · ${isLast ? "the last frame looks at itself" : "where the network looks"}`,
@@ -113,6 +115,9 @@ export function createStage(analysis, store, actions, onHover, onResize) {
     right.drawPicture(analysis.frames[following].image, heatsOver(following, state, true), state.view);
   }
 
+  /** Marks are a little smaller on small panes. */
+  const unitOf = ({ size }) => Math.min(1, Math.max(0.72, size.width / 560));
+
   /** @param {State} state @param {{x: number, y: number}} place @param {boolean} isHover */
   function drawMarks(state, place, isHover) {
     const { overlays, opacity, view, pins, active } = state;
@@ -120,6 +125,7 @@ export function createStage(analysis, store, actions, onHover, onResize) {
     shown = pointsAt(analysis, state, place);
     const here = left.projection(view);
     const there = right.projection(view);
+    const unit = unitOf(left);
     const leftMarks = left.clearMarks();
     const rightMarks = right.clearMarks();
     if (shown && overlays.weights) {
@@ -137,16 +143,16 @@ export function createStage(analysis, store, actions, onHover, onResize) {
       const isQuery = i === active && !isHover;
       drawPin(leftMarks, here.screenX(pin.x), here.screenY(pin.y), i + 1, PIN_COLOURS[i], isQuery);
       const others = isQuery || !overlays.points ? null : pointsAt(analysis, state, pin);
-      const look = { ...right.size, ring: PIN_COLOURS[i], alpha: 0.8 * opacity.points, unit: 0.75 };
+      const look = { ...right.size, ring: PIN_COLOURS[i], alpha: 0.8 * opacity.points, unit: 0.75 * unit };
       if (others) drawPoints(rightMarks, others.points, there, others.range, look);
     });
-    if (active < 0 || isHover) drawQuery(leftMarks, here.screenX(place.x), here.screenY(place.y));
+    if (active < 0 || isHover) drawQuery(leftMarks, here.screenX(place.x), here.screenY(place.y), unit);
     if (shown) {
-      drawQueryPlace(rightMarks, there.screenX(place.x), there.screenY(place.y));
+      drawQueryPlace(rightMarks, there.screenX(place.x), there.screenY(place.y), unit);
       if (overlays.grid) drawGrid(rightMarks, shown.points, there, opacity.grid);
       if (overlays.arrows) drawArrows(rightMarks, shown.points, there, opacity.arrows);
       if (overlays.points) {
-        drawPoints(rightMarks, shown.points, there, shown.range, { ...right.size, alpha: opacity.points });
+        drawPoints(rightMarks, shown.points, there, shown.range, { ...right.size, alpha: opacity.points, unit });
       }
     }
     drawLines(state, place, here, there);
@@ -167,13 +173,17 @@ export function createStage(analysis, store, actions, onHover, onResize) {
     const fromX = here.screenX(place.x);
     const fromY = here.screenY(place.y);
     if (!inPane(left, fromX, fromY)) return;
-    const { points } = shown;
-    const ends = strongest(points.weights, 3)
-      .map((i) => ({ x: there.screenX(points.x[i]), y: there.screenY(points.y[i]) }))
-      .filter(({ x, y }) => inPane(right, x, y))
-      .map(({ x, y }) => ({ x: x + corner(right).x, y: y + corner(right).y }));
+    const { points, range } = shown;
     const from = { x: fromX + corner(left).x, y: fromY + corner(left).y };
-    drawLinks(context, from, ends, state.opacity.links);
+    const to = corner(right);
+    const ends = [];
+    for (const i of strongest(points.weights, 3)) {
+      const x = there.screenX(points.x[i]);
+      const y = there.screenY(points.y[i]);
+      const radius = state.overlays.points ? pointRadius(share(points.weights[i], range), unitOf(left)) : 0;
+      if (inPane(right, x, y)) ends.push({ x: x + to.x, y: y + to.y, radius });
+    }
+    drawLinks(context, from, ends, state.opacity.links, unitOf(left));
   }
 
   /** Distance of a screen's corner from the stage's, borders included. */

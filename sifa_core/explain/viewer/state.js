@@ -26,7 +26,7 @@ export function initialState(analysis) {
     y,
     layer: analysis.start.layer,
     levels: analysis.start.levels,
-    scope: "frame",
+    scope: "point",
     overlays: { ...OVERLAYS },
     opacity: { ...OPACITY },
     pins: [],
