@@ -26,6 +26,11 @@ HOLDS = (1, 2, 3, 4)
 HOLD_SHARES = (0.62, 0.18, 0.05, 0.15)
 """How many frames one exposure is repeated for: low frame rates, where all motion falls between feature frames."""
 DIRECTIONS = {"left": 180.0, "right": 0.0, "up": -90.0, "down": 90.0}
+SIZES = (0.17, 0.95)
+"""Longer side of a moving object as a share of the frame's short side."""
+LARGE_SIZES = (0.95, 1.7)
+"""The same for objects so near that the frame does not hold them."""
+LARGE_SHARE = 0.15
 LEAST_TURNING = 0.22
 """Size, as a share of the short side, below which a turn cannot be told."""
 LEAST_LOOMING = 0.28
@@ -105,7 +110,8 @@ def make_plan(
     short = min(height, width)
     pace = _pace(rng, num_frames)
     amplitude = float(rng.uniform(0.2, 2.6) * difficulty) if rng.random() < 0.6 else 0.0
-    size = float(np.exp(rng.uniform(np.log(0.17), np.log(0.95))))
+    smallest, largest = LARGE_SIZES if rng.random() < LARGE_SHARE else SIZES
+    size = float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))
     velocity, zoom_rate, thing = np.zeros(2), 0.0, None
     if label.startswith("object"):
         thing, travel, size = _object_path(rng, label, pace, size, num_frames, height, width, hold)
@@ -174,7 +180,7 @@ def _object_path(
     else:
         ratio = float(np.exp(rng.uniform(np.log(1.3), np.log(4.5))))
         largest = max(0.12 * ratio, LEAST_LOOMING)  # at its largest it is at least this large
-        size = float(np.clip(size, largest / np.sqrt(ratio), 2.2 / np.sqrt(ratio)))
+        size = float(np.clip(size, largest / np.sqrt(ratio), 2.6 / np.sqrt(ratio)))
         growth = np.log(ratio) / last * (1 if direction == "closer" else -1)
         direction_of_anchor = rng.uniform(0, 2 * np.pi)
         anchor = (

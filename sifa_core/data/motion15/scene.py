@@ -21,6 +21,8 @@ LEAST_TEXTURE = 9.0
 """Standard deviation of grey levels that a background should show, so that its motion can be seen."""
 
 
+NEAREST = 0.4
+"""Log of how much faster than the background the nearest things move past a moving camera."""
 LEAST_CONTRAST = 16.0
 """Mean difference in grey levels between the moving object and what lies behind it, before the camera's own losses."""
 
@@ -45,7 +47,9 @@ def _clouds(rng: np.random.Generator, height: int, width: int) -> Image:
         grid = rng.standard_normal((2**octave, 2**octave)).astype(np.float32)
         total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC) * float(rng.uniform(0.2, 1)) / octave
     share = ((total - total.min()) / max(float(np.ptp(total)), 1e-6))[..., None]
-    first, second = rng.uniform(0, 255, (2, 3)).astype(np.float32)
+    first = rng.uniform(0, 255, 3).astype(np.float32)
+    step = rng.uniform(60, 140, 3).astype(np.float32)
+    second = np.where(first < 128, first + step, first - step)
     return (share * first + (1 - share) * second).astype(np.uint8)
 
 
@@ -167,13 +171,22 @@ def _contrast(mover: Layer, scenery: Image, frame: int) -> float:
 def _bystander(
     rng: np.random.Generator, files: Material, plan: Plan, short: int, shutter: float, most: float = 0.6
 ) -> Layer:
-    """A thing that belongs to the background and moves only as the camera makes it."""
-    sprite = choose_sprite(rng, files, still=True)
+    """A thing that belongs to the background and moves only as the camera makes it.
+
+    Where the camera moves it may stir in its place, and be nearer than the background and so move more.
+    """
+    camera, rate = plan.camera, 0.0
+    if plan.label.startswith("camera"):
+        near = float(np.exp(rng.uniform(0.0, NEAREST))) if rng.random() < 0.5 else 1.0
+        velocity = (camera.velocity[0] * near, camera.velocity[1] * near)
+        camera = replace(camera, velocity=velocity, zoom_rate=camera.zoom_rate * near)
+        rate = float(rng.uniform(0.1, 0.7)) if rng.random() < 0.3 else 0.0
+    sprite = choose_sprite(rng, files, still=rate == 0.0)
     size = float(np.exp(rng.uniform(np.log(0.1), np.log(most)))) * short
     moment = plan.times[[rng.integers(len(plan.times))]]
     frame = np.append(rng.uniform(0.05, 0.95, 2) * 2 * np.array(plan.camera.centre), 1.0)
-    spot = np.linalg.inv(plan.camera.view(moment)[0]) @ frame
+    spot = np.linalg.inv(camera.view(moment)[0]) @ frame
     path = ObjectPath(
         (float(spot[0]), float(spot[1])), size / max(sprite.size), angle=float(np.deg2rad(rng.normal(0, 15)))
     )
-    return place_sprite(sprite, path, plan.camera, plan.times, shutter, mirrored=rng.random() < 0.5)
+    return place_sprite(sprite, path, camera, plan.times, shutter, rate=rate, mirrored=rng.random() < 0.5)
