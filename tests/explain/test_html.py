@@ -11,7 +11,10 @@ import pytest
 from sifa_core.explain import Analysis, viewer
 from sifa_core.explain.html import embeddable_json, page_html, render_html
 
-HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(1)> & \u2028\u2029 ${7*7} {{script}} \" ' 🎬 \u202egpj"
+HOSTILE = (
+    "</script><script>alert(1)</script><!--<img src=x onerror=alert(1)> & "
+    "\u2028\u2029 ${7*7} {{script}} \" ' 🎬 \u202egpj"
+)
 
 
 @pytest.fixture(scope="module")
