@@ -180,7 +180,7 @@ def _override(content: Any, override: str) -> None:
     if not equals or not key.strip():
         raise ConfigError(f"The override {override!r} is not of the form key=value.")
     try:
-        value = yaml.safe_load(text)
+        value = yaml.safe_load(text) if text.strip() else ""
     except yaml.YAMLError as error:
         raise ConfigError(f"The value of the override {override!r} is not valid YAML.") from error
     *parents, last = key.strip().split(".")
