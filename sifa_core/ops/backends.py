@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from sifa_core.errors import ModelError, UnknownNameError
-from sifa_core.ops import cpu, dense, reference
+from sifa_core.ops import cpu, cuda, dense, reference, self_check
 from sifa_core.ops.build import BuildError
 
 NAMES = ("auto", "reference", "dense", "cpu", "cuda")
@@ -33,6 +33,7 @@ class Backend(NamedTuple):
 _REFERENCE = Backend("reference", reference.attention, reference.attention_backward)
 _DENSE = Backend("dense", dense.attention, dense.attention_backward)
 _CPU = Backend("cpu", cpu.attention, cpu.attention_backward)
+_CUDA = Backend("cuda", cuda.attention, cuda.attention_backward)
 
 
 def requested() -> str:
@@ -51,6 +52,17 @@ def _why_not_cpu() -> str | None:
     except BuildError as error:
         return str(error)
     return None
+
+
+@functools.cache
+def _why_not_cuda(device: torch.device, dtype: torch.dtype, ordered: bool) -> str | None:
+    """Compile for the device and compare with the reference; None, or the reason against it. Kept for the process.
+
+    `ordered` is whether sums are now formed in a fixed order, which takes another kernel.
+    """
+    if not torch.cuda.is_available():
+        return "PyTorch sees no CUDA device"
+    return self_check.why_wrong(cuda, device, dtype)
 
 
 @functools.cache
@@ -80,12 +92,22 @@ def _select(name: str, device: torch.device, dtype: torch.dtype) -> Backend:
     if name in ("cpu", "cuda") and name != device.type:
         raise ModelError(f"SIFA_BACKEND={name} cannot work on tensors that are on {device}.")
     if device.type == "cpu":
-        reason = _why_not_cpu()
-        if reason is None:
-            return _CPU
-        if name == "cpu":
-            raise ModelError(f"SIFA_BACKEND=cpu cannot be used: {reason}.")
-        _notice(f"The SIFA operator runs in its slower portable form, because {reason}.")
+        return _native(_CPU, name, "on this machine", _why_not_cpu())
+    if device.type == "cuda" and dtype in cuda.STORAGE and torch.version.hip is None:
+        ordered = torch.are_deterministic_algorithms_enabled()
+        return _native(_CUDA, name, f"on {device}", _why_not_cuda(device, dtype, ordered))
+    if name == "cuda":
+        raise ModelError(f"SIFA_BACKEND=cuda takes float32, float16 and bfloat16 on NVIDIA devices, not {dtype}.")
+    return _DENSE
+
+
+def _native(native: Backend, name: str, where: str, reason: str | None) -> Backend:
+    """The native back end, unless there is a `reason` against it."""
+    if reason is None:
+        return native
+    if name == native.name:
+        raise ModelError(f"SIFA_BACKEND={name} cannot be used {where}: {reason}.")
+    _notice(f"The SIFA operator runs in its slower portable form {where}, because {reason}.")
     return _DENSE
 
 

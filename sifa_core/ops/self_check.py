@@ -1,0 +1,56 @@
+"""A native back end proves itself on a small random problem before it is trusted with anybody's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from sifa_core.ops import reference
+from sifa_core.ops.arguments import Settings
+from sifa_core.ops.build import BuildError
+
+_NAMES = ("aggregate", "weights", "gradient of query", "gradient of memory", "gradient of offset")
+_PROBLEMS = (
+    ((2, 24, 6, 5), Settings(kernel_size=3, dilation=1, groups=1, scale="mean")),
+    ((1, 34, 4, 7), Settings(kernel_size=2, dilation=2, groups=2, scale="softmax")),
+)
+
+
+def why_wrong(module: Any, device: torch.device, dtype: torch.dtype) -> str | None:
+    """None if `module`'s `attention` and `attention_backward` agree with the reference on `device`, else the reason."""
+    try:
+        for shape, settings in _PROBLEMS:
+            reason = _compare(module, device, dtype, shape, settings)
+            if reason:
+                return reason
+    except (BuildError, RuntimeError) as error:
+        return str(error)
+    return None
+
+
+def _compare(
+    module: Any, device: torch.device, dtype: torch.dtype, shape: tuple[int, int, int, int], settings: Settings
+) -> str | None:
+    generator = torch.Generator().manual_seed(0)
+    query, memory, grad = (t.to(dtype) for t in torch.randn(3, *shape, generator=generator))
+    offset = 2 * torch.randn(shape[0], 2 * settings.taps, *shape[2:], generator=generator)
+    offset[:, 0, 0, 0] = float("nan")
+    offset[:, 1, 0, 1] = 1e30
+    grad_weights = torch.randn(shape[0], settings.groups * settings.taps, *shape[2:], generator=generator).to(dtype)
+
+    inputs = [t.to(device) for t in (query, memory, offset)]
+    aggregate, weights = module.attention(*inputs, settings)
+    grads = module.attention_backward(grad.to(device), grad_weights.to(device), *inputs, weights, settings)
+
+    exact = [t.double() for t in (query, memory, offset)]
+    expected = reference.attention(*exact, settings)
+    directions = (grad.double(), grad_weights.double())
+    expected_grads = reference.attention_backward(*directions, *exact, expected[1], settings)
+    # Room for two roundings to 16 bits, and for sums of float32 in another order.
+    tolerance = max(1e-4, 4 * torch.finfo(dtype).eps)
+    for name, ours, theirs in zip(_NAMES, (aggregate, weights, *grads), (*expected, *expected_grads), strict=True):
+        error = (ours.cpu().double() - theirs).abs().max() / theirs.abs().max()
+        if not error <= tolerance:
+            return f"{name} is off by {error:.2g} of its largest value, where {tolerance:.2g} is allowed"
+    return None
