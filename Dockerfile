@@ -3,13 +3,14 @@
 # Pass --build-arg PIP_EXTRA_INDEX_URL=... to take torch from an index of CPU-only builds, which are far smaller.
 FROM python:3.11-slim
 
-# g++ builds the CPU operator once, below; git and ffmpeg are not needed, decoding comes with PyAV.
+# g++ builds the CPU operator once, below; ffmpeg is not needed, decoding comes with PyAV.
+# hadolint ignore=DL3008 -- any g++ of the base image's release will do
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 1000 user
 
-USER user
+USER 1000
 ENV HOME=/home/user \
     PATH=/home/user/.local/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -27,5 +28,5 @@ COPY --chown=user . .
 RUN python -c "from sifa_core import ops; print('operator back end:', ops.backend())"
 
 EXPOSE 7860
-HEALTHCHECK --start-period=60s CMD python -c "import urllib.request as r; r.urlopen('http://127.0.0.1:7860/')"
+HEALTHCHECK --start-period=60s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:7860/')"]
 CMD ["python", "app/main.py"]
