@@ -81,7 +81,7 @@ export function drawPin(context, x, y, number, colour, active) {
   context.fillStyle = "#0b0d10";
   context.font = "700 11px system-ui, sans-serif";
   context.textAlign = "center";
-  context.textBaseline = "central";
+  context.textBaseline = "middle";
   context.fillText(String(number), x, y + 0.5);
   context.restore();
 }
