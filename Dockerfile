@@ -4,7 +4,8 @@
 FROM python:3.11-slim
 
 # g++ builds the CPU operator once, below; ffmpeg is not needed, decoding comes with PyAV.
-# hadolint ignore=DL3008 -- any g++ of the base image's release will do
+# Any g++ of the base image's release will do.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ \
     && rm -rf /var/lib/apt/lists/* \
