@@ -1,6 +1,8 @@
 """The training loop. One process, or several under torchrun; mixed precision, accumulation, exact resume.
 
-B clips of a process's batch, T frames of H x W pixels.
+Several processes make the same step as one on the same global batch as long as batch statistics are frozen. Otherwise
+each normalises by the statistics of its own share of the batch, as most recipes do, and the weights differ slightly;
+`run.sync_batch_norm` shares the statistics, on GPUs. Legend: B clips of a process's batch, T frames of H x W pixels.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sifa_core.data.datasets import Batch, Failures
-from sifa_core.errors import SifaError
+from sifa_core.errors import ConfigError, SifaError
 from sifa_core.models import save_checkpoint
 from sifa_core.models.base import VideoModel
 from sifa_core.training.build import build_model, freeze_statistics
@@ -70,6 +72,8 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
     info, progress, failures = network.info, Progress(), Failures()
     average = _average(network, learn.ema_decay).to(accelerator.device)
     averaged = cast(VideoModel, average.module)
+    if run.sync_batch_norm and accelerator.device.type == "cpu":
+        raise ConfigError("run.sync_batch_norm needs GPUs; on CPUs each process keeps its own batch statistics.")
     if run.sync_batch_norm:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     model, optimizer = accelerator.prepare(network, build_optimizer(network, learn))

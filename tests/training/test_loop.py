@@ -18,6 +18,7 @@ import yaml
 from safetensors.torch import load_file
 
 from sifa_core.data.motion15 import LABELS, MotionConfig, make_dataset
+from sifa_core.errors import ConfigError
 from sifa_core.models import load_model
 from sifa_core.training import TrainingError, evaluate, load_config, train
 from sifa_core.training.data import validation_data
@@ -175,6 +176,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(config):
     settings = load_config(config, ["optimizer.name=sgd", "optimizer.lr=1e30", "optimizer.clip_norm=0"])
     with pytest.raises(TrainingError, match="The loss is"):
         train(settings, quiet=True)
+
+
+def test_shared_batch_statistics_need_gpus(config):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(ConfigError, match="sync_batch_norm"):
+        train(load_config(config, ["run.sync_batch_norm=true"]), quiet=True)
 
 
 def test_a_few_clips_can_be_learnt_by_heart(config, tmp_path):
