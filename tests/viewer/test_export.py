@@ -20,6 +20,16 @@ from sifa_core.explain.points import compose_points
 
 pytestmark = pytest.mark.browser
 
+LEGENDS = {
+    "points": True,
+    "links": False,
+    "grid": False,
+    "arrows": False,
+    "weights": True,
+    "saliency": True,
+    "evidence": True,
+}
+"""Overlays in the order of their rows, and whether the row has a colour scale."""
 HANDLE = "document.querySelector('.sifa-viewer').viewer"
 
 
@@ -191,37 +201,36 @@ def test_layers_levels_and_frames_by_mouse(open_page) -> None:
     expect(page.locator(".pane .what").nth(1)).to_have_text("Frame 3")
 
 
-@pytest.mark.parametrize(
-    ("key", "name", "canvas"),
-    [
-        ("p", "points", ".there .marks"),
-        ("t", "links", ".links"),
-        ("g", "grid", ".there .marks"),
-        ("a", "arrows", ".there .marks"),
-        ("w", "weights", ".there .marks"),
-        ("m", "saliency", ".there .picture"),
-        ("c", "evidence", ".here .picture"),
-    ],
-)
-def test_overlays_switch_fade_and_have_legends(open_page, key: str, name: str, canvas: str) -> None:
+def test_overlays_switch_fade_and_have_legends(open_page) -> None:
     page = open_page(width=900, height=700)
-    was = state(page)["overlays"][name]
-    first = pixels(page, canvas)
-    page.keyboard.press(key)
-    settle(page)
-    assert state(page)["overlays"][name] is not was
-    assert not np.array_equal(pixels(page, canvas), first)
-    if was:
+    overlays = {
+        "points": ("p", ".there .marks"),
+        "links": ("t", ".links"),
+        "grid": ("g", ".there .marks"),
+        "arrows": ("a", ".there .marks"),
+        "weights": ("w", ".there .marks"),
+        "saliency": ("m", ".there .picture"),
+        "evidence": ("c", ".here .picture"),
+    }
+    assert set(state(page)["overlays"]) == set(overlays)
+    for name, (key, canvas) in overlays.items():
+        page.evaluate(f"{HANDLE}.setState({{ overlays: {{ {name}: false }} }})")
+        settle(page)
+        off = pixels(page, canvas)
         page.keyboard.press(key)
         settle(page)
-    shown = pixels(page, canvas)
-    page.evaluate(f"{HANDLE}.setState({{ opacity: {{ {name}: 0 }} }})")
-    settle(page)
-    assert not np.array_equal(pixels(page, canvas), shown)
-    if name in ("weights", "saliency", "evidence"):
-        row = page.locator(".overlay", has=page.locator(f".sample.{name}"))
-        ends = [row.locator(".low").inner_text(), row.locator(".high").inner_text()]
-        assert all(re.match(r"^(≈ )?\d", end) for end in ends)
+        assert state(page)["overlays"][name] is True
+        assert not np.array_equal(pixels(page, canvas), off), name
+        row = page.locator(".overlay").nth(list(LEGENDS).index(name))
+        if LEGENDS[name]:
+            ends = [row.locator(".low").inner_text(), row.locator(".high").inner_text()]
+            assert all(re.match(r"^(≈ )?\d", end) for end in ends), (name, ends)
+        row.get_by_role("slider").fill("0")
+        settle(page)
+        assert state(page)["opacity"][name] == 0
+        np.testing.assert_array_equal(pixels(page, canvas), off, err_msg=name)
+        row.get_by_role("checkbox").uncheck()
+        assert state(page)["overlays"][name] is False
 
 
 def test_zoom_and_pan_by_mouse_keep_the_place_under_the_pointer(open_page) -> None:

@@ -19,8 +19,8 @@ export const COLOUR_MAPS = { weights: parse(INFERNO), saliency: parse(VIRIDIS), 
 export const QUERY_COLOUR = "#3ddc78";
 export const LINK_COLOUR = "#b45cff";
 
-/** Colours of pins: apart for colour-blind eyes and none of them green or purple; pins also carry numbers. */
-export const PIN_COLOURS = ["#56b4e9", "#e69f00", "#f0e442", "#ff7a45", "#3f8fe0", "#d9dde3"];
+/** Colours of pins: none is green, purple or of the weights' colours, and their lightness differs; pins carry numbers. */
+export const PIN_COLOURS = ["#56b4e9", "#ffffff", "#2f7de1", "#9ff2e8", "#a3adb8", "#ffc6df"];
 
 /** Where `value` lies between the ends of `range`, 0..1; 0 if the range is empty. @param {number[]} range */
 export function share(value, [low, high]) {

@@ -86,6 +86,23 @@ export function drawPin(context, x, y, number, colour, active) {
   context.restore();
 }
 
+/** The number of a pin beside its strongest point. @param {Context} context */
+export function drawPinTag(context, x, y, number, colour) {
+  context.save();
+  circle(context, x + 10, y - 10, 7);
+  context.fillStyle = colour;
+  context.fill();
+  context.strokeStyle = DARK;
+  context.lineWidth = 1.2;
+  context.stroke();
+  context.fillStyle = "#0b0d10";
+  context.font = "700 10px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText(String(number), x + 10, y - 9.5);
+  context.restore();
+}
+
 /**
  * The sampling points, weakest first so that the strongest lie on top. A point outside the picture is a hollow ring at
  * the edge nearest to it.

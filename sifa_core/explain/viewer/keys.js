@@ -31,9 +31,18 @@ export const KEY_HELP = [
   ["+ − 0", "closer, wider, whole picture"],
 ];
 
-/** Elements that use the keyboard themselves. */
-const TYPING = "input, select, textarea, [contenteditable=true]";
-const PRESSING = "button, summary, a";
+/** Elements that use the keyboard themselves: all of it, Space and Enter, or the arrows. */
+const TYPING = "input:not([type=checkbox], [type=range]), select, textarea, [contenteditable=true]";
+const PRESSING = "button, summary, a, input[type=checkbox]";
+const SLIDING = "input[type=range]";
+
+/** Whether the element that has the focus needs this key. @param {EventTarget} origin @param {string} key */
+function isTaken(origin, key) {
+  if (!(origin instanceof Element)) return false;
+  if (origin.closest(TYPING)) return true;
+  if (key === " " || key === "Enter") return origin.closest(PRESSING) !== null;
+  return key.startsWith("Arrow") && origin.closest(SLIDING) !== null;
+}
 
 /**
  * @param {EventTarget} target where keys are listened to @param {Actions} actions
@@ -74,9 +83,7 @@ export function listenToKeys(target, actions, store, analysis) {
 
   function onKey(event) {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    const origin = event.composedPath()[0];
-    if (origin instanceof Element && origin.closest(TYPING)) return;
-    if ((event.key === " " || event.key === "Enter") && origin instanceof Element && origin.closest(PRESSING)) return;
+    if (isTaken(event.composedPath()[0], event.key)) return;
     const binding = bindings[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!binding) return;
     event.preventDefault();

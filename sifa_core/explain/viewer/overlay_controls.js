@@ -91,7 +91,7 @@ export function createOverlayControls(actions) {
         const range = ranges[name];
         legend.classList.toggle("none", !range);
         if (!range) continue;
-        const isTiny = Math.abs(range[0]) < 1e-3 * Math.abs(range[1]) && range[0] !== 0;
+        const isTiny = Math.abs(range[0]) < 0.01 * Math.abs(range[1]) && range[0] !== 0;
         low.textContent = isTiny ? "≈ 0" : readable(range[0]);
         high.textContent = readable(range[1]);
       }

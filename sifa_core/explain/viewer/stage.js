@@ -6,7 +6,8 @@
  * @typedef {import("./points.js").SamplingPoints} SamplingPoints
  */
 import { COLOUR_MAPS, PIN_COLOURS, share } from "./colour_maps.js";
-import { drawArrows, drawGrid, drawLinks, drawPin, drawPoints, drawQuery, drawQueryPlace, pointRadius } from "./drawing.js";
+import { drawArrows, drawGrid, drawLinks, drawPin, drawPinTag, drawPoints } from "./drawing.js";
+import { drawQuery, drawQueryPlace, pointRadius } from "./drawing.js";
 import { element } from "./elements.js";
 import { contributions, heatCache, heatCanvas } from "./heat.js";
 import { createPane } from "./pane.js";
@@ -144,7 +145,11 @@ export function createStage(analysis, store, actions, onHover, onResize) {
       drawPin(leftMarks, here.screenX(pin.x), here.screenY(pin.y), i + 1, PIN_COLOURS[i], isQuery);
       const others = isQuery || !overlays.points ? null : pointsAt(analysis, state, pin);
       const look = { ...right.size, ring: PIN_COLOURS[i], alpha: 0.8 * opacity.points, unit: 0.75 * unit };
-      if (others) drawPoints(rightMarks, others.points, there, others.range, look);
+      if (!others) return;
+      drawPoints(rightMarks, others.points, there, others.range, look);
+      const [best] = strongest(others.points.weights, 1);
+      const tag = [there.screenX(others.points.x[best]), there.screenY(others.points.y[best])];
+      if (others.points.inFrame[best]) drawPinTag(rightMarks, ...tag, i + 1, PIN_COLOURS[i]);
     });
     if (active < 0 || isHover) drawQuery(leftMarks, here.screenX(place.x), here.screenY(place.y), unit);
     if (shown) {
