@@ -152,3 +152,23 @@ def test_an_untrained_network_is_near_chance_on_motion15():
     assert result.accuracy < 0.3
     assert sum(row["clips"] for row in result.by_speed.values()) == 60
     assert isinstance(result.failures, Failures)
+
+
+def test_without_any_temporal_module_the_order_of_frames_is_lost():
+    """The plain 2D network over single frames cannot tell a direction, whatever it learns; a stem over four can."""
+    torch.manual_seed(0)
+    clip = torch.randn(1, 3, 8, 32, 32)
+    shuffled = clip[:, :, torch.randperm(8)]
+
+    def change(**switches: object) -> float:
+        network = create_model("sifa_net_tiny", width=4, **switches).eval()
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.constant_(module.weight, 0.5)  # the last of each block starts at zero and would hide it
+        with torch.inference_mode():
+            before, after = network(clip), network(shuffled)
+        return float((after - before).norm() / before.norm())
+
+    assert change(temporal="none", temporal_stride=1) < 1e-5
+    assert change(temporal="none", temporal_stride=4) > 0.02
+    assert change(temporal="sifa", temporal_stride=1) > 3e-4
