@@ -43,10 +43,9 @@ def _compare(
     aggregate, weights = module.attention(*inputs, settings)
     grads = module.attention_backward(grad.to(device), grad_weights.to(device), *inputs, weights, settings)
 
-    exact = [t.double() for t in (query, memory, offset)]
-    expected = reference.attention(*exact, settings)
-    directions = (grad.double(), grad_weights.double())
-    expected_grads = reference.attention_backward(*directions, *exact, expected[1], settings)
+    q, m, d = query.double(), memory.double(), offset.double()
+    expected = reference.attention(q, m, d, settings)
+    expected_grads = reference.attention_backward(grad.double(), grad_weights.double(), q, m, d, expected[1], settings)
     # Room for two roundings to 16 bits, and for sums of float32 in another order.
     tolerance = max(1e-4, 4 * torch.finfo(dtype).eps)
     for name, ours, theirs in zip(_NAMES, (aggregate, weights, *grads), (*expected, *expected_grads), strict=True):

@@ -1,0 +1,96 @@
+"""Other ways to compute what the operator computes, or something of comparable work, and inputs to time them on.
+
+N images, C channels, K taps. All take query, memory (N, C, H, W) and offset (N, 2K, H, W).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from sifa_core.ops import dense, reference, sifa_attention
+from sifa_core.ops.arguments import Settings
+
+KERNEL_SIZE = 3
+PAIRS = 4
+"""Frame pairs of a clip: 16 frames behind a stem of temporal stride 4."""
+SHAPES = {"res3": (PAIRS, 128, 28, 28), "res4": (PAIRS, 256, 14, 14), "res5": (PAIRS, 512, 7, 7)}
+"""(N, C, H, W) of one clip at 224x224 in the stages that have SIFA."""
+
+Pair = tuple[torch.Tensor, torch.Tensor]
+Formulation = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Pair]
+_SETTINGS = Settings(kernel_size=KERNEL_SIZE, dilation=1, groups=1, scale="mean")
+
+
+def make_inputs(shape: tuple[int, int, int, int], dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
+    """Random query, memory, offset (standard deviation of one cell) and gradient, channels_last as in the network."""
+    generator = torch.Generator().manual_seed(0)
+    batch, _, height, width = shape
+    query, memory, grad = torch.randn(3, *shape, generator=generator)
+    offset = torch.randn(batch, 2 * KERNEL_SIZE**2, height, width, generator=generator)
+    return tuple(t.to(dtype).contiguous(memory_format=torch.channels_last) for t in (query, memory, offset, grad))
+
+
+def by_grid_sample(query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor) -> Pair:
+    """What one writes without a kernel: one grid_sample for all taps, then products and sums."""
+    batch, channels, height, width = query.shape
+    taps = KERNEL_SIZE**2
+    tap = torch.arange(taps, device=query.device)
+    tap_y, tap_x = tap // KERNEL_SIZE - KERNEL_SIZE // 2, tap % KERNEL_SIZE - KERNEL_SIZE // 2
+    y = offset[:, 0::2] + (tap_y.view(-1, 1, 1) + torch.arange(height, device=query.device).view(-1, 1))
+    x = offset[:, 1::2] + (tap_x.view(-1, 1, 1) + torch.arange(width, device=query.device))
+    grid = torch.stack(((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1).to(query.dtype)
+    samples = F.grid_sample(
+        memory, grid.view(batch, taps * height, width, 2), padding_mode="zeros", align_corners=False
+    )
+    samples = samples.view(batch, channels, taps, height, width)
+    weights = (query[:, :, None] * samples).mean(1)
+    return (weights[:, None] * samples).sum(2), weights
+
+
+class _Dense(torch.autograd.Function):
+    """The portable form with its own gradient, as the operator calls it."""
+
+    @staticmethod
+    def forward(ctx: Any, query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor) -> Pair:
+        outputs = dense.attention(query, memory, offset, _SETTINGS)
+        ctx.save_for_backward(query, memory, offset, outputs[1])
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        grad_aggregate, grad_weights = grads
+        query, memory, offset, weights = ctx.saved_tensors
+        return dense.attention_backward(grad_aggregate, grad_weights, query, memory, offset, weights, _SETTINGS)
+
+
+def by_dense(query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor) -> Pair:
+    """The portable back end."""
+    return _Dense.apply(query, memory, offset)
+
+
+def ours(query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor) -> Pair:
+    """The operator with whichever back end it picks."""
+    return sifa_attention(query, memory, offset, kernel_size=KERNEL_SIZE)
+
+
+def by_compiled_reference() -> Formulation:
+    """torch.compile of the definition; the first call for a shape takes long."""
+    return torch.compile(lambda query, memory, offset: reference.attention(query, memory, offset, _SETTINGS))
+
+
+def by_deform_conv2d() -> Formulation | None:
+    """torchvision's depthwise deformable convolution: as many samples, weighed by constants. None without it."""
+    try:
+        from torchvision.ops import deform_conv2d
+    except ImportError:
+        return None
+
+    def convolve(query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor) -> Pair:
+        kernel = memory.new_ones(memory.shape[1], 1, KERNEL_SIZE, KERNEL_SIZE)
+        return deform_conv2d(memory, offset, kernel, padding=KERNEL_SIZE // 2) + query, offset
+
+    return convolve

@@ -1,0 +1,62 @@
+"""Turns the benchmark's results into the Markdown tables that the README shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """Tables of times, ratios and roofline shares."""
+    machine = results["machine"]
+    lines = [
+        f"Measured on {machine['processor']}, {machine['threads']} threads, torch {machine['torch']}; back end "
+        f"{machine['backend']}. Medians of one run in which all formulations take turns; milliseconds forward / "
+        "forward and backward; in brackets how many times longer than ours.",
+        "",
+        *_operator_table(results["operator"]),
+        "",
+        *_roofline_table(results["operator"], results["ceilings"]),
+    ]
+    if results["models"]:
+        lines += ["", *_model_table(results["models"])]
+    return "\n".join(lines) + "\n"
+
+
+def _operator_table(rows: list[dict[str, Any]]) -> list[str]:
+    names = list(rows[0]["seconds"])
+    lines = [f"| shape | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for row in rows:
+        cells = [_times(row["seconds"][name], row["seconds"]["ours"]) for name in names]
+        lines.append(f"| {row['stage']} {'x'.join(map(str, row['shape']))} | {' | '.join(cells)} |")
+    return lines
+
+
+def _times(seconds: dict[str, float], ours: dict[str, float]) -> str:
+    text = f"{1e3 * seconds['forward']:.2f} / {1e3 * seconds['both']:.2f}"
+    if seconds is ours:
+        return text
+    return f"{text} ({seconds['forward'] / ours['forward']:.1f}x / {seconds['both'] / ours['both']:.1f}x)"
+
+
+def _roofline_table(rows: list[dict[str, Any]], ceilings: dict[str, float]) -> list[str]:
+    lines = [
+        f"Ceilings measured in the same run: {ceilings['compute'] / 1e9:.0f} GFLOP/s (matrix product), "
+        f"{ceilings['memory'] / 1e9:.1f} GB/s (memory copy), {ceilings['cache'] / 1e9:.0f} GB/s (copy within the "
+        "second-level cache). Bytes: compulsory traffic, then what the arithmetic loads and stores from the caches.",
+        "",
+        "| shape | direction | MFLOP | MB compulsory | MB loaded and stored | of compute | of memory | of cache |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        for kind, title in (("forward", "forward"), ("both", "forward and backward")):
+            line = row["roofline"][kind]
+            shares = " | ".join(f"{100 * line['shares'][name]:.0f} %" for name in ("compute", "memory", "cache"))
+            amounts = " | ".join(f"{line[name] / 1e6:.1f}" for name in ("operations", "memory", "cache"))
+            lines.append(f"| {row['stage']} x{row['clips']} | {title} | {amounts} | {shares} |")
+    return lines
+
+
+def _model_table(rows: list[dict[str, Any]]) -> list[str]:
+    base = rows[-1]["seconds"]
+    lines = ["| model, 16x256x256, forward | seconds | ratio |", "|---|---|---|"]
+    return lines + [f"| {row['model']} | {row['seconds']:.3f} | {row['seconds'] / base:.2f} |" for row in rows]
