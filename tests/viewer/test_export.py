@@ -403,3 +403,17 @@ def test_two_viewers_on_one_page_do_not_meet(open_page, analysis: Analysis) -> N
     page.keyboard.press("g")
     grids = page.evaluate("['one', 'two'].map((id) => document.getElementById(id).viewer.getState().overlays.grid)")
     assert grids == [True, False]
+
+
+@pytest.mark.parametrize("width", [1440, 1240, 1000, 720, 390])
+def test_nothing_overlaps_in_the_controls(open_page, width: int) -> None:
+    page = open_page(width=width)
+    for name in ("weights", "saliency", "evidence", "grid"):
+        page.evaluate(f"{HANDLE}.setState({{ overlays: {{ {name}: true }} }})")
+    settle(page)
+    overflowing = page.evaluate(
+        """() => [...document.querySelectorAll(".group, .overlay label, .overlay .legend, .figures div, .strongest")]
+          .filter((node) => node.scrollWidth > node.clientWidth + 1)
+          .map((node) => `${node.className} ${node.textContent}`)"""
+    )
+    assert overflowing == []

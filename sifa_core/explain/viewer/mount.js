@@ -7,6 +7,7 @@
  * @typedef {object} Options
  * @property {Partial<State>} [state] what to show first, as `getState` gave it
  * @property {"auto" | "light" | "dark"} [theme] "auto" follows the page or the system
+ * @property {boolean} [embedded] without margins and ground of its own, for pages that have theirs
  * @property {EventTarget} [keyTarget] where keys are listened to; `root` unless the viewer has the page to itself
  *
  * @typedef {object} Handle
@@ -32,6 +33,7 @@ export function mount(root, payload, options = {}) {
   };
   const keyTarget = options.keyTarget ?? root;
   root.classList.add("sifa-viewer");
+  root.classList.toggle("embedded", Boolean(options.embedded));
   if (options.theme && options.theme !== "auto") root.dataset.theme = options.theme;
   let session = createSession(root, payload, { keyTarget, state: options.state ?? {}, emit });
 
@@ -49,7 +51,7 @@ export function mount(root, payload, options = {}) {
     },
     destroy() {
       session.destroy();
-      root.classList.remove("sifa-viewer");
+      root.classList.remove("sifa-viewer", "embedded");
     },
     get ready() {
       return session.ready;
