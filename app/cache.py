@@ -1,11 +1,14 @@
-"""Analyses kept for visitors: least recently used first out, bounded by bytes, found only by unguessable tokens."""
+"""Analyses kept for visitors, each with the payload that the viewer shows of it.
+
+Least recently used first out, bounded by bytes, found only by unguessable tokens.
+"""
 
 from __future__ import annotations
 
 import secrets
 import threading
 from collections import OrderedDict
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -17,24 +20,33 @@ from sifa_core.errors import ClipTooLargeError
 TOKEN_BYTES = 24
 
 
+@dataclass(frozen=True)
+class Kept:
+    """One analysis, ready to be shown."""
+
+    analysis: Analysis
+    payload: dict[str, Any]
+    """See `sifa_core.explain.payload`."""
+
+
 class AnalysisCache:
     """A byte-capped store of analyses; safe to use from several threads."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self._kept: OrderedDict[str, Analysis] = OrderedDict()
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def put(self, analysis: Analysis) -> str:
+    def put(self, kept: Kept) -> str:
         """Keep an analysis and return its token; others go, oldest use first, until all fit.
 
         Raises ClipTooLargeError for one that alone passes the limit; then nothing is put away.
         """
-        size = footprint(analysis)
+        size = footprint(kept)
         if size > self.max_bytes:
             raise ClipTooLargeError(
-                f"The analysis of {analysis.clip.source.name} takes {size / 1e6:.0f} MB; "
+                f"The analysis of {kept.analysis.clip.source.name} takes {size / 1e6:.0f} MB; "
                 f"this server keeps at most {self.max_bytes / 1e6:.0f} MB."
             )
         token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -42,11 +54,11 @@ class AnalysisCache:
             while self._kept and sum(self._sizes.values()) + size > self.max_bytes:
                 oldest, _ = self._kept.popitem(last=False)
                 del self._sizes[oldest]
-            self._kept[token] = analysis
+            self._kept[token] = kept
             self._sizes[token] = size
         return token
 
-    def get(self, token: str) -> Analysis | None:
+    def get(self, token: str) -> Kept | None:
         """The analysis of a token, now the most recently used one; None if there is none (any more)."""
         with self._lock:
             if token not in self._kept:
@@ -65,9 +77,11 @@ class AnalysisCache:
 
 
 def footprint(value: Any) -> int:
-    """Bytes of all arrays and tensors within `value`; models are shared between analyses and do not count."""
+    """Bytes of all arrays, tensors and texts within `value`; models are shared between analyses and do not count."""
     if isinstance(value, (np.ndarray, torch.Tensor)):
         return int(value.nbytes)
+    if isinstance(value, str):
+        return len(value)
     if isinstance(value, torch.nn.Module):
         return 0
     if isinstance(value, dict):

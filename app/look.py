@@ -1,4 +1,4 @@
-"""How the page looks: system fonts, quiet greys, one accent colour, light and dark."""
+"""How the page looks: the viewer's own fonts, greys and accent colour, light and dark, for all of the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import gradio as gr
 
 STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
-FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
 
 
@@ -25,10 +25,10 @@ def build_theme() -> gr.themes.Base:
         font_mono=MONO,
     )
     return theme.set(
-        body_background_fill="#f6f7f9",
-        body_background_fill_dark="#0e1116",
+        body_background_fill="#f6f7f8",
+        body_background_fill_dark="#111417",
         background_fill_primary="#ffffff",
-        background_fill_primary_dark="#161b22",
+        background_fill_primary_dark="#191d21",
         block_background_fill="transparent",
         block_background_fill_dark="transparent",
         block_border_width="0px",
@@ -39,15 +39,15 @@ def build_theme() -> gr.themes.Base:
         block_title_text_color_dark="*neutral_300",
         block_title_text_weight="500",
         block_padding="0px",
-        border_color_primary="#dfe3e8",
-        border_color_primary_dark="#2b323c",
+        border_color_primary="#e1e4e8",
+        border_color_primary_dark="#2a3037",
         input_background_fill="#ffffff",
-        input_background_fill_dark="#161b22",
+        input_background_fill_dark="#191d21",
         button_secondary_background_fill="#ffffff",
-        button_secondary_background_fill_dark="#1c222b",
+        button_secondary_background_fill_dark="#191d21",
         button_border_width="1px",
-        body_text_color="#1c2430",
-        body_text_color_dark="#e4e8ee",
-        body_text_color_subdued="#586273",
-        body_text_color_subdued_dark="#9aa5b4",
+        body_text_color="#16191d",
+        body_text_color_dark="#e8ebee",
+        body_text_color_subdued="#59626d",
+        body_text_color_subdued_dark="#98a2ad",
     )

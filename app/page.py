@@ -1,7 +1,7 @@
 """The one page: what is on it, where, and what happens when it is touched.
 
 The queue runs one handler at a time of those that need the model. Analyses stay on the server; the browser's session
-holds nothing but the token of its own.
+holds nothing but the token of its own. What is shown of an analysis is the viewer's business alone.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from gradio.components import Component
 from app import fragments
 from app.downloads import KINDS, build_courier, pack
 from app.endpoints import add_endpoints
-from app.explore import Explore
-from app.service import Service
+from app.explorer import READ_CHOICE, build_explorer, explorer_value, selection_of
+from app.service import Service, UnknownExampleError
 from app.shelf import build_mark, build_shelf
 from app.uploads import only_uploads
 from sifa_core import SifaError
 
 MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+EXAMPLES_QUEUE: dict[str, Any] = {"concurrency_id": "examples", "concurrency_limit": 8}
+"""Examples are analysed ahead: whoever opens one need not wait for the uploads of others."""
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 UNEXPECTED = "Something went wrong here, not with what you did; please try again or choose another clip."
 FILE_TYPES = ["video", ".mkv", ".avi", ".mov", ".webm", ".gif", ".m4v"]
+SAVES = {"png": "Figure PNG", "html": "Viewer HTML", "json": "Numbers JSON"}
 
 log = logging.getLogger("app")
 
@@ -37,42 +40,34 @@ def build_page(service: Service) -> gr.Blocks:
     """The page over a service, ready to be launched."""
     with gr.Blocks(title="SIFA Explorer", analytics_enabled=False) as page:
         token = gr.State("")
+        choice = gr.JSON(visible=False)
         gr.HTML(fragments.header(service.model.info), elem_id="masthead")
         with gr.Row(elem_id="sources"):
             shelf = build_shelf(service.examples.values())
             upload = gr.File(
-                label="Your own clip", file_types=FILE_TYPES, elem_id="upload", show_label=False, height=118, scale=0
+                label="Your own clip", file_types=FILE_TYPES, elem_id="upload", show_label=False, height=54, scale=0
             )
         only_uploads(upload)
-        status = gr.HTML(fragments.progress("Opening"), elem_id="status")
-        explore = Explore()
-        with gr.Row(elem_id="middle"):
-            with gr.Column(scale=3, elem_id="stage"):
-                explore.build_stage()
-            with gr.Column(scale=1, min_width=280, elem_id="side"):
-                predictions = gr.HTML(elem_id="predictions")
-                explore.build_controls()
-                gr.HTML("<h2>Take away</h2>")
-                with gr.Row(elem_id="downloads"):
-                    buttons = {
-                        kind: gr.Button(kind.upper(), elem_id=f"save-{kind}", size="sm", min_width=70) for kind in KINDS
-                    }
-        statistics = gr.HTML(elem_id="statistics")
+        with gr.Row(elem_id="line"):
+            status = gr.HTML(fragments.progress("Opening"), elem_id="status")
+            with gr.Row(elem_id="saves"):
+                buttons = {
+                    kind: gr.Button(SAVES[kind], elem_id=f"save-{kind}", size="sm", min_width=0, scale=0)
+                    for kind in KINDS
+                }
+        explorer = build_explorer()
         courier, mark = build_courier(), build_mark()
 
-        everything: list[Component] = [token, mark, status, predictions, statistics, *explore.outputs]
+        everything: list[Component] = [token, mark, status, explorer]
         guard = functools.partial(_guarded, status)
 
         def arrive(key: str, example: str = "") -> Updates:
-            analysis = service.analysis(key)
-            with service.model_lock:
-                selection, updates = explore.open(analysis)
-            return updates | {
+            kept = service.kept(key)
+            return {
                 token: key,
                 mark: {"example": example},
-                status: fragments.clip_facts(analysis.clip),
-                predictions: fragments.predictions(analysis),
-                statistics: fragments.statistics(analysis, selection.layer),
+                status: fragments.clip_facts(kept.analysis.clip),
+                explorer: explorer_value(kept.payload, example),
             }
 
         @guard
@@ -82,16 +77,21 @@ def build_page(service: Service) -> gr.Blocks:
             if key is None:
                 yield {status: fragments.progress("Reading the clip and running the model")}
                 key = service.open_example(name)
-            yield {status: fragments.progress("Drawing Figure 5")}
             yield arrive(key, name)
 
         @guard
-        def open_first() -> Iterator[Updates]:
+        def open_link(request: gr.Request) -> Iterator[Updates]:
             if not service.examples:
                 yield {status: fragments.failure("There are no example clips here; add a clip of your own.")}
                 return
-            name = next(iter(service.examples))
-            yield arrive(service.open_example(name), name)
+            first = next(iter(service.examples))
+            name = str(request.query_params.get("example") or first)
+            try:
+                yield arrive(service.open_example(name), name)
+            except UnknownExampleError:
+                updates = arrive(service.open_example(first), first)
+                sentence = f"There is no example {name!r} here, so this is the first one."
+                yield updates | {status: fragments.failure(sentence) + updates[status]}
 
         @guard
         def open_upload(path: str | None) -> Iterator[Updates]:
@@ -100,28 +100,13 @@ def build_page(service: Service) -> gr.Blocks:
             yield {status: fragments.progress("Reading the clip"), upload: None}
             clip = service.read(path)  # the file goes with the next sweep: another visitor may have sent the same one
             yield {status: fragments.progress("Running the model")}
-            key = service.analyze(clip)
-            yield {status: fragments.progress("Drawing Figure 5")}
-            yield arrive(key)
-
-        @guard
-        def ask(key: str, *choice: Any) -> Iterator[Updates]:
-            analysis = service.analysis(key)
-            selection = explore.choose(analysis, *choice)
-            if selection is None:
-                return
-            with service.model_lock:
-                updates = explore.show(analysis, selection)
-            yield updates | {
-                status: fragments.clip_facts(analysis.clip),
-                statistics: fragments.statistics(analysis, selection.layer),
-            }
+            yield arrive(service.analyze(clip))
 
         def download(kind: str) -> Callable[..., Iterator[Updates]]:
             @guard
-            def save(key: str, *choice: Any) -> Iterator[Updates]:
+            def save(key: str, chosen: Any) -> Iterator[Updates]:
                 analysis = service.analysis(key)
-                selection = explore.choose(analysis, *choice) or analysis.select()
+                selection = selection_of(analysis, chosen)
                 yield {status: fragments.progress(f"Writing the {kind.upper()} file")}
                 with service.model_lock:
                     file = pack(analysis, selection, kind)
@@ -129,14 +114,29 @@ def build_page(service: Service) -> gr.Blocks:
 
             return save
 
-        page.load(open_first, None, everything, **MODEL_QUEUE, **QUIET)
-        shelf.select(open_example, None, everything, **MODEL_QUEUE, **QUIET)
-        upload.upload(open_upload, upload, [*everything, upload], **MODEL_QUEUE, **QUIET)
-        explore.listen(ask, [token, *explore.inputs], [status, statistics, *explore.outputs], **MODEL_QUEUE, **QUIET)
+        opened = (
+            page.load(open_link, None, everything, **EXAMPLES_QUEUE, **QUIET),
+            shelf.select(open_example, None, everything, **EXAMPLES_QUEUE, **QUIET),
+            upload.upload(open_upload, upload, [*everything, upload], **MODEL_QUEUE, **QUIET),
+        )
+        for event in opened:
+            _forget(event, explorer)
         for kind, button in buttons.items():
-            button.click(download(kind), [token, *explore.inputs], [courier, status], **MODEL_QUEUE, **QUIET)
+            saved = button.click(
+                download(kind), [token, choice], [courier, status], js=READ_CHOICE, **MODEL_QUEUE, **QUIET
+            )
+            _forget(saved, courier)
         add_endpoints(service, **MODEL_QUEUE)
     return page
+
+
+def _forget(event: Any, component: Component) -> None:
+    """Have Gradio forget what the event has sent to the component.
+
+    It keeps the last value of every component for each of thousands of sessions, and takes what a browser says it is:
+    here, that there is nothing. The browser itself is told nothing and keeps what it shows.
+    """
+    event.then(lambda value: None, component, None, js="() => [{}]", queue=False, **QUIET)
 
 
 def _guarded(status: Component, handler: Callable[..., Iterator[Updates]]) -> Callable[..., Iterator[Updates]]:

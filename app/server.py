@@ -48,8 +48,8 @@ def serve(model: VideoModel, *, host: str, port: int) -> None:
     except OSError as error:
         raise AddressError(f"{host}:{port} cannot be served on; choose another --host or --port.") from error
     print(f"SIFA Explorer is ready at {url}", flush=True)
-    threading.Thread(target=service.warm_up, daemon=True, name="warm-up").start()
     stop = threading.Event()
+    threading.Thread(target=service.warm_up, args=(stop,), daemon=True, name="warm-up").start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     stop.wait()

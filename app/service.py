@@ -6,11 +6,13 @@ import logging
 import math
 import threading
 from pathlib import Path
+from typing import Any
 
 import sifa_core as sifa
-from app.cache import AnalysisCache
+from app.cache import AnalysisCache, Kept
 from app.examples import Example, find_examples
 from sifa_core import Analysis, Clip, SifaError
+from sifa_core.explain.payload import viewer_payload
 from sifa_core.models import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
 
@@ -20,6 +22,8 @@ FRAME_BYTES = 12_000_000
 """Frames of one clip; the model's own input and the traces come on top."""
 MAX_SHORT_SIDE = 360
 WIDE_ASPECT = 16 / 9
+BREATH = 0.5
+"""Between two examples analysed ahead, visitors get their turn; seconds."""
 
 log = logging.getLogger("app")
 
@@ -61,10 +65,11 @@ class Service:
         return clip
 
     def analyze(self, clip: Clip) -> str:
-        """Run the model on a clip, keep the analysis, and return its token."""
+        """Run the model on a clip, keep the analysis with its payload, and return its token."""
         with self.model_lock:
             analysis = sifa.analyze(self.model, clip)
-        return self.cache.put(analysis)
+            kept = Kept(analysis, viewer_payload(analysis))
+        return self.cache.put(kept)
 
     def analyze_once(self, path: str | Path) -> Analysis:
         """The analysis of a file that nobody will ask for again, so it is not kept."""
@@ -86,24 +91,38 @@ class Service:
                 token = self._example_tokens[name] = self.analyze(self.read(example.path))
         return token
 
-    def analysis(self, token: str) -> Analysis:
-        """The analysis of a token. Raises ForgottenError if it has made room for others."""
-        analysis = self.cache.get(token)
-        if analysis is None:
+    def kept(self, token: str) -> Kept:
+        """What is kept under a token. Raises ForgottenError if it has made room for others."""
+        kept = self.cache.get(token)
+        if kept is None:
             raise ForgottenError("This clip is no longer kept here; please open it again.")
-        return analysis
+        return kept
 
-    def warm_up(self) -> None:
-        """Analyse the first example, so that the first visitor does not wait for code to load or be built."""
-        name = next(iter(self.examples), None)
-        if name is None:
-            return
-        try:
-            analysis = self.analysis(self.open_example(name))
+    def analysis(self, token: str) -> Analysis:
+        """The analysis of a token. Raises ForgottenError as `kept` does."""
+        return self.kept(token).analysis
+
+    def payload(self, token: str) -> dict[str, Any]:
+        """What the viewer shows of the analysis of a token. Raises ForgottenError as `kept` does."""
+        return self.kept(token).payload
+
+    def warm_up(self, stop: threading.Event) -> None:
+        """Analyse the examples, one at a time until told to stop, so that each is there when it is asked for.
+
+        In the end it draws a figure, so that nobody waits for the code of that to load.
+        """
+        ready = ""
+        for name in self.examples:
+            try:
+                self.open_example(name)
+                ready = name
+            except SifaError as error:
+                log.warning("The example %s cannot be shown: %s", name, error)
+            if stop.wait(BREATH):
+                return
+        if ready:
             with self.model_lock:
-                analysis.figure5()
-        except SifaError as error:
-            log.warning("The example %s cannot be shown: %s", name, error)
+                self.analysis(self.open_example(ready)).figure5()
 
 
 def _short_side(frames: int, aspect: float) -> int:

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from app.cache import AnalysisCache, footprint
+from app.cache import AnalysisCache, Kept, footprint
 from sifa_core import Analysis, Clip, analyze
 from sifa_core.errors import ClipTooLargeError
 from sifa_core.models import VideoModel
 
 
 @pytest.fixture(scope="module")
-def several(model: VideoModel, make_clip: Callable[..., Clip]) -> list[Analysis]:
-    return [analyze(model, make_clip(seed)) for seed in range(4)]
+def several(model: VideoModel, make_clip: Callable[..., Clip]) -> list[Kept]:
+    return [Kept(analyze(model, make_clip(seed)), {"picture": "x" * 1000}) for seed in range(4)]
 
 
 def test_footprint_counts_arrays_wherever_they_are() -> None:
@@ -24,8 +24,9 @@ def test_footprint_counts_arrays_wherever_they_are() -> None:
         "a": np.zeros(10, np.float32),
         "b": [torch.zeros(3, dtype=torch.float64), (np.zeros(5, np.uint8),)],
         "c": 7,
+        "d": {"e": "twelve bytes"},
     }
-    assert footprint(values) == 40 + 24 + 5
+    assert footprint(values) == 40 + 24 + 5 + 12
 
 
 def test_footprint_of_an_analysis_has_frames_input_and_traces_but_no_model(analysis: Analysis) -> None:
@@ -39,7 +40,13 @@ def test_footprint_of_an_analysis_has_frames_input_and_traces_but_no_model(analy
     assert sum(p.nbytes for p in analysis.model.parameters()) > 1_000_000  # had they counted, it would show
 
 
-def test_holds_at_most_its_bytes_and_lets_the_least_recently_used_go(several: list[Analysis]) -> None:
+def test_footprint_of_what_is_kept_has_the_payload_too(several: list[Kept]) -> None:
+    kept = several[0]
+    assert footprint(kept) == footprint(kept.analysis) + footprint(kept.payload)
+    assert footprint(kept.payload) == 1000
+
+
+def test_holds_at_most_its_bytes_and_lets_the_least_recently_used_go(several: list[Kept]) -> None:
     size = footprint(several[0])
     cache = AnalysisCache(int(size * 2.5))
     first, second = cache.put(several[0]), cache.put(several[1])
@@ -52,7 +59,7 @@ def test_holds_at_most_its_bytes_and_lets_the_least_recently_used_go(several: li
     assert cache.nbytes == 2 * size <= cache.max_bytes
 
 
-def test_what_alone_is_too_large_is_refused_and_nothing_goes(several: list[Analysis]) -> None:
+def test_what_alone_is_too_large_is_refused_and_nothing_goes(several: list[Kept]) -> None:
     cache = AnalysisCache(footprint(several[0]))
     token = cache.put(several[0])
     cache.max_bytes -= 1
@@ -61,7 +68,7 @@ def test_what_alone_is_too_large_is_refused_and_nothing_goes(several: list[Analy
     assert cache.get(token) is several[0]
 
 
-def test_tokens_are_long_and_never_the_same(several: list[Analysis]) -> None:
+def test_tokens_are_long_and_never_the_same(several: list[Kept]) -> None:
     cache = AnalysisCache(10**9)
     tokens = {cache.put(several[0]) for _ in range(50)}
     assert len(tokens) == 50

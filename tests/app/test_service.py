@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from fractions import Fraction
@@ -57,6 +58,15 @@ def test_an_example_that_was_put_away_is_analysed_again(service: Service) -> Non
     assert service.analysis(again).clip.source.name == "earth_rotates.mp4"
 
 
+def test_an_example_brings_its_payload_of_less_than_three_megabytes(service: Service) -> None:
+    for name in service.examples:
+        token = service.open_example(name)
+        payload = service.payload(token)
+        assert payload is service.payload(token)
+        assert payload["clip"]["sha256"] == service.analysis(token).clip.sha256
+        assert len(json.dumps(payload)) < 3_000_000
+
+
 def test_each_visitor_has_a_token_of_their_own_even_for_the_same_clip(
     service: Service, make_clip: Callable[..., Clip]
 ) -> None:
@@ -77,7 +87,7 @@ def test_a_visit_stays_within_twenty_megabytes(service: Service, tmp_path: Path)
         assert min(clip.width, clip.height) == 360
         assert clip.num_frames == service.model.info.num_frames
         assert clip.frames.nbytes <= FRAME_BYTES
-        assert footprint(service.analysis(service.analyze(clip))) <= 20_000_000
+        assert footprint(service.kept(service.analyze(clip))) <= 20_000_000
 
 
 def test_a_very_wide_clip_is_reduced_further(service: Service, tmp_path: Path) -> None:
@@ -98,7 +108,7 @@ def test_not_a_video_is_a_named_error(service: Service, tmp_path: Path) -> None:
 def test_no_examples_at_all(model: VideoModel, tmp_path: Path) -> None:
     service = Service(model, clips=tmp_path / "nowhere")
     assert service.examples == {}
-    service.warm_up()
+    service.warm_up(threading.Event())
     with pytest.raises(UnknownExampleError, match="there are none"):
         service.open_example("any")
 
@@ -107,8 +117,22 @@ def test_warm_up_survives_a_broken_example_and_says_so(
     model: VideoModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"not a video")
-    Service(model, clips=tmp_path).warm_up()
+    Service(model, clips=tmp_path).warm_up(threading.Event())
     assert "The example broken cannot be shown" in caplog.text
+
+
+def test_warm_up_analyses_every_example(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.service.BREATH", 0.0)
+    service.warm_up(threading.Event())
+    assert all(service.kept_example(name) for name in service.examples)
+    assert len(service.cache) == len(service.examples) > 4
+
+
+def test_warm_up_stops_when_told(service: Service) -> None:
+    stop = threading.Event()
+    stop.set()
+    service.warm_up(stop)
+    assert len(service.cache) == 1
 
 
 def test_many_threads_each_get_their_own_clip(service: Service, make_clip: Callable[..., Clip]) -> None:

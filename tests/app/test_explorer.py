@@ -1,0 +1,62 @@
+"""What a browser says it shows is checked before a file is made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.explorer import build_explorer, explorer_value, selection_of
+from sifa_core import Analysis
+from sifa_core.errors import QueryError
+from sifa_core.explain.viewer import viewer_styles
+
+
+def good(analysis: Analysis) -> dict[str, Any]:
+    return {"t": 1, "x": 20.5, "y": 30, "layer": analysis.layers[-1], "levels": 2}
+
+
+def test_a_choice_becomes_a_selection(analysis: Analysis) -> None:
+    selection = selection_of(analysis, good(analysis))
+    assert (selection.query, selection.layer, selection.levels) == ((1, 20.5, 30.0), analysis.layers[-1], 2)
+    assert selection.target == int(analysis.logits.argmax())
+
+
+def test_no_choice_is_the_analysis_own(analysis: Analysis) -> None:
+    assert selection_of(analysis, None) == analysis.select()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"t": 99}, "There is no feature frame 99"),
+        ({"t": None}, "A query is"),
+        ({"t": "1; rm"}, "A query is"),
+        ({"x": 5000}, r"The point \(5000, 30\) is outside"),
+        ({"x": float("nan")}, r"The point \(nan, 30\) is outside"),
+        ({"y": {}}, "A query is"),
+        ({"layer": "res9.9"}, "There is no SIFA layer 'res9.9'"),
+        ({"layer": ["res5.1"]}, "layer's name"),
+        ({"levels": 3}, "levels=3"),
+        ({"levels": "2"}, "number of levels"),
+        ({"levels": 2.5}, "number of levels"),
+    ],
+)
+def test_an_impossible_choice_is_told(analysis: Analysis, wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(QueryError, match=sentence):
+        selection_of(analysis, good(analysis) | wrong)
+
+
+@pytest.mark.parametrize("choice", ["", 7, [1, 2], [{}]])
+def test_what_is_no_choice_is_told(analysis: Analysis, choice: Any) -> None:
+    with pytest.raises(QueryError, match="A choice holds"):
+        selection_of(analysis, choice)
+
+
+def test_nothing_of_a_clip_gets_into_the_template_or_the_script() -> None:
+    component = build_explorer()
+    value = component.postprocess(explorer_value({"clip": {"name": "${7*7}"}}, "name"))
+    assert value == {"example": "name", "analysis": {"clip": {"name": "${7*7}"}}}
+    assert "$" not in component.html_template
+    assert "{" not in component.html_template
+    assert viewer_styles()[:40] in component.js_on_load
