@@ -89,6 +89,8 @@ class OptimizerConfig:
     """Of weights; norms, biases and gates have none."""
     offset_lr_factor: float = 0.1
     """Learning rate of the offset predictors over that of the rest."""
+    offset_penalty: float = 0.0
+    """Weight of the mean squared offset (cells, summed over SIFA layers) in the loss."""
     freeze_offsets_steps: int = 0
     """Steps for which the offset predictors stay as they are."""
     warmup_steps: int = 0
@@ -103,7 +105,8 @@ class OptimizerConfig:
     """Keep the statistics of batch normalisation as loaded, for fine-tuning with small batches."""
 
     def __post_init__(self) -> None:
-        _at_least(self, 0, "weight_decay", "offset_lr_factor", "freeze_offsets_steps", "warmup_steps", "clip_norm")
+        _at_least(self, 0, "weight_decay", "offset_lr_factor", "offset_penalty")
+        _at_least(self, 0, "freeze_offsets_steps", "warmup_steps", "clip_norm")
         if self.lr <= 0:
             raise ConfigError(f"optimizer.lr={self.lr} is not possible; it is above 0.")
         for name in ("label_smoothing", "ema_decay"):

@@ -28,6 +28,7 @@ from sifa_core.training.data import training_data, validation_data
 from sifa_core.training.evaluate import Evaluation, evaluate, write_report
 from sifa_core.training.journal import Journal
 from sifa_core.training.parameters import build_optimizer
+from sifa_core.training.penalty import OffsetPenalty
 from sifa_core.training.schedule import set_learning_rate
 from sifa_core.training.state import Progress, latest_state, save_state
 from sifa_core.training.stream import StreamSampler, make_loader, normalise
@@ -76,6 +77,7 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
         raise ConfigError("run.sync_batch_norm needs GPUs; on CPUs each process keeps its own batch statistics.")
     if run.sync_batch_norm:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    penalty = OffsetPenalty(network, learn.offset_penalty)
     model, optimizer = accelerator.prepare(network, build_optimizer(network, learn))
     criterion = nn.CrossEntropyLoss(label_smoothing=learn.label_smoothing)
     set_seed(run.seed + rank)  # dropout differs between processes; initial weights do not
@@ -97,7 +99,7 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
         with accelerator.accumulate(model):
             with accelerator.autocast():
                 logits = model(video).float()
-                loss = criterion(logits, labels)
+                loss = criterion(logits, labels) + penalty.take()
             if not torch.isfinite(loss):
                 raise TrainingError(f"The loss is {loss.item()} at step {progress.step}; try a lower learning rate.")
             accelerator.backward(loss)

@@ -37,7 +37,7 @@ def publish(
     """Measure a motion15 checkpoint and write it, in float16, with its figures inside and a model card beside it.
 
     Args:
-        source: checkpoint of a training run.
+        source: checkpoint of a training run; evaluation.json and confusion.html go into a folder "test" beside it.
         target: .safetensors file to write; the card goes into the same folder.
         clips: test clips; controls and offsets take at most as many.
         examples: folder of real clips to predict.
@@ -49,7 +49,7 @@ def publish(
     facts = dict(model.info.facts)
     model.half().float()  # what is measured below are the numbers that are stored
     say("measuring accuracy")
-    tests = {"none": evaluate_checkpoint(model, size=clips, out=Path(target).parent / "evaluation")}
+    tests = {"none": evaluate_checkpoint(model, size=clips, out=Path(source).parent / "test")}
     for control in ("shuffled", "frozen"):
         say(f"measuring {control} clips")
         tests[control] = evaluate_checkpoint(model, size=min(clips, CONTROL_CLIPS), control=control)

@@ -17,6 +17,7 @@ from sifa_core.training import evaluate, summary, write_report
 from sifa_core.training.build import freeze_statistics
 from sifa_core.training.config import OptimizerConfig
 from sifa_core.training.parameters import build_optimizer, parameter_groups
+from sifa_core.training.penalty import OffsetPenalty
 from sifa_core.training.schedule import cosine, set_learning_rate
 from sifa_core.training.stream import normalise
 
@@ -172,3 +173,26 @@ def test_without_any_temporal_module_the_order_of_frames_is_lost():
     assert change(temporal="none", temporal_stride=1) < 1e-5
     assert change(temporal="none", temporal_stride=4) > 0.02
     assert change(temporal="sifa", temporal_stride=1) > 3e-4
+
+
+def test_offset_penalty_is_the_mean_square_and_pulls_offsets_in():
+    torch.manual_seed(0)
+    model = create_model("sifa_net_tiny", width=4, layers=(1, 1, 1, 1))
+    penalty = OffsetPenalty(model, 0.5)
+    video = torch.randn(1, 3, 8, 32, 32)
+    model(video)
+    assert float(penalty.take()) == 0.0
+    for layer in model.sifa_layers().values():
+        layer.offset.conv.bias.data.fill_(2.0)
+    model(video)
+    price = penalty.take()
+    assert float(price) == pytest.approx(0.5 * 3 * 4.0)
+    price.backward()
+    assert all((layer.offset.conv.bias.grad > 0).all() for layer in model.sifa_layers().values())
+    assert penalty.take() == 0.0
+    with torch.inference_mode():
+        model(video)
+    assert penalty.take() == 0.0
+    free = create_model("sifa_net_tiny", width=4)
+    OffsetPenalty(free, 0.0)
+    assert not any(module._forward_hooks for module in free.modules())
