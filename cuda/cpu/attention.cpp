@@ -15,23 +15,29 @@
 
 namespace {
 
-// to = sum over taps of weights[i] * samples[i * stride ...], for channels [first, last).
-template <class Value, class Real>
+// to = sum over taps of weights[i] * samples[i * stride ...], for channels [first, last), `VECTORS` vectors at a time.
+template <class Value, int VECTORS, class Real>
 int64_t weighted_sum(Real *to, const Real *samples, int64_t stride, const Real *weights, int64_t taps, int64_t first,
                      int64_t last) {
-    constexpr int64_t step = sizeof(Value) / sizeof(Real);
+    constexpr int64_t size = sizeof(Value) / sizeof(Real), step = size * VECTORS;
     for (; first + step <= last; first += step) {
-        Value sum = Value() + 0;
-        for (int64_t i = 0; i < taps; ++i) sum += weights[i] * Load<Value, Real>::from(samples + i * stride + first);
-        put(to + first, sum);
+        Value sums[VECTORS];
+        for (Value &sum : sums) sum = Value() + 0;
+        for (int64_t i = 0; i < taps; ++i) {
+            const Real *sample = samples + i * stride + first;
+            for (int j = 0; j < VECTORS; ++j) sums[j] += weights[i] * Load<Value, Real>::from(sample + j * size);
+        }
+        for (int j = 0; j < VECTORS; ++j) put(to + first + j * size, sums[j]);
     }
     return first;
 }
 
 template <class Real>
 void weighted_sum(Real *to, const Real *samples, int64_t stride, const Real *weights, int64_t taps, int64_t width) {
-    const int64_t rest = weighted_sum<typename VectorOf<Real>::type>(to, samples, stride, weights, taps, 0, width);
-    weighted_sum<Real>(to, samples, stride, weights, taps, rest, width);
+    typedef typename VectorOf<Real>::type Vector;
+    int64_t done = weighted_sum<Vector, 4>(to, samples, stride, weights, taps, 0, width);
+    done = weighted_sum<Vector, 1>(to, samples, stride, weights, taps, done, width);
+    weighted_sum<Real, 1>(to, samples, stride, weights, taps, done, width);
 }
 
 // Forward at one place. Scratch: samples [K][C], weights [G][K], sum [C].
