@@ -247,7 +247,7 @@ int forward(const Problem &problem, const Store *query, const Store *memory, con
     {
         const Workspace<Real, Store> space(problem, Forward<Real, Store>::scratch(problem));
         failed |= !space.ready();
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, 4)  // on a busy machine a thread may be put aside: the others take over its rows
         for (int64_t r = 0; r < rows; ++r) {
             if (!space.ready()) continue;
             const int64_t n = r / problem.height, row = r % problem.height;
@@ -277,7 +277,7 @@ int backward(const Problem &problem, const Store *grad, const Store *grad_weight
     {
         const Workspace<Real, Store> space(problem, Backward<Real, Store>::scratch(problem));
         failed |= !space.ready();
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, 4)  // on a busy machine a thread may be put aside: the others take over its rows
         for (int64_t r = 0; r < rows; ++r) {
             if (!space.ready()) continue;
             const int64_t n = r / problem.height, row = r % problem.height;
@@ -292,7 +292,7 @@ int backward(const Problem &problem, const Store *grad, const Store *grad_weight
                                           grad_logits + here * per_place);
             }
         }
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic)
         for (int64_t task = 0; task < problem.images * blocks; ++task) {
             if (!space.ready()) continue;
             const int64_t n = task / blocks, first = task % blocks * block;
