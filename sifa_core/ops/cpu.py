@@ -22,7 +22,7 @@ _STORAGE = {
 }
 
 
-class _Problem(ctypes.Structure):
+class Problem(ctypes.Structure):
     """`struct Problem` of the kernel source, field for field."""
 
     _fields_ = [
@@ -38,6 +38,19 @@ def prepare() -> None:
     load_library(_SOURCE)
 
 
+def describe(
+    settings: Settings, query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, threads: int
+) -> Problem:
+    """What the kernels have to know besides addresses."""
+    images, channels, height, width = query.shape
+    return Problem(
+        *(images, channels, height, width),
+        *(settings.kernel_size, settings.dilation, settings.groups, settings.scale == "softmax", threads),
+        *(query.stride(0), memory.stride(0), offset.stride(0)),
+        settings.factor(channels),
+    )
+
+
 def _call(
     direction: str,
     settings: Settings,
@@ -45,28 +58,13 @@ def _call(
     outputs: tuple[torch.Tensor, ...],
 ) -> None:
     query, memory, offset = inputs[:3]
-    images, channels, height, width = query.shape
-    problem = _Problem(
-        images,
-        channels,
-        height,
-        width,
-        settings.kernel_size,
-        settings.dilation,
-        settings.groups,
-        settings.scale == "softmax",
-        torch.get_num_threads(),
-        query.stride(0),
-        memory.stride(0),
-        offset.stride(0),
-        settings.factor(channels),
-    )
-    function = getattr(load_library(_SOURCE), f"sifa_{direction}_{_STORAGE[query.dtype]}")
+    problem = describe(settings, query, memory, offset, torch.get_num_threads())
+    name = f"sifa_{direction}_{_STORAGE[query.dtype]}"
     addresses = (
         (ctypes.c_void_p * len(group))(*(tensor.data_ptr() for tensor in group)) for group in (inputs, outputs)
     )
-    if function(ctypes.byref(problem), *addresses):
-        raise MemoryError(f"sifa_{direction}_{_STORAGE[query.dtype]} ran out of memory")
+    if getattr(load_library(_SOURCE), name)(ctypes.byref(problem), *addresses):
+        raise MemoryError(f"{name} ran out of memory")
 
 
 def attention(

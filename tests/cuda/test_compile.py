@@ -119,8 +119,7 @@ def test_nvrtc_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("channels", [128, 512])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize(("channels", "dtype"), [(128, torch.float32), (512, torch.float16)])
 def test_nvcc_on_every_architecture_in_registers(channels: int, dtype: torch.dtype) -> None:
     nvcc = kernel_report.find_nvcc()
     if nvcc is None:

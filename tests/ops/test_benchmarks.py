@@ -1,0 +1,61 @@
+"""The benchmark compares like with like, and its sums are right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import ceilings, formulations, gpu_check, report, run
+
+SHAPE = (2, 8, 5, 6)
+
+
+@pytest.mark.parametrize("formulation", [formulations.by_grid_sample, formulations.by_dense])
+def test_formulations_compute_what_the_operator_computes(formulation: formulations.Formulation) -> None:
+    *given, grad = formulations.make_inputs(SHAPE, torch.float64)
+    results = []
+    for function in (formulation, formulations.ours):
+        inputs = [t.detach().requires_grad_() for t in given]
+        outputs = function(*inputs)
+        results.append((*outputs, *torch.autograd.grad(outputs[0], inputs, grad)))
+    for theirs, ours in zip(*results, strict=True):
+        torch.testing.assert_close(theirs, ours, rtol=1e-9, atol=1e-9)
+
+
+def test_work_of_one_place_counted_by_hand() -> None:
+    work = ceilings.work((1, 2, 1, 1), kernel_size=1, backward=False)
+    # Per channel: 7 operations to blend four cells, 2 for the dot product, 2 for the sum.
+    assert work.operations == 22
+    # query, memory and aggregate of two channels; two offsets and one weight; 4 bytes each.
+    assert work.memory == 4 * (3 * 2 + 3)
+    both = ceilings.work((1, 2, 1, 1), kernel_size=1, backward=True)
+    assert both.operations == 22 + 62
+
+
+def test_shares_are_rates_over_ceilings() -> None:
+    shares = ceilings.shares(ceilings.Work(10.0, 20.0, 40.0), 2.0, ceilings.Ceilings(10.0, 100.0, 50.0))
+    assert shares == {"compute": 0.1, "memory": 1.0, "cache": 0.2}
+
+
+@pytest.mark.slow
+def test_run_writes_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(formulations, "SHAPES", {"small": (4, 16, 6, 6)})
+    assert run.main(["--quick", "--no-compile", "--no-models", "--output", str(tmp_path)]) == 0
+    results = json.loads((tmp_path / "results.json").read_text())
+    (row,) = results["operator"]
+    assert row["shape"] == [4, 16, 6, 6]
+    assert {"ours", "grid_sample", "grid_sample, contiguous", "dense"} <= set(row["seconds"])
+    assert all(0 < kinds["forward"] < kinds["both"] * 5 for kinds in row["seconds"].values())
+    table = (tmp_path / "results.md").read_text()
+    assert table == report.markdown(results)
+    assert "| small 4x16x6x6 |" in table
+    assert capsys.readouterr().out.strip() == table.strip()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this is about machines without a GPU")
+def test_gpu_check_needs_a_gpu(capsys: pytest.CaptureFixture) -> None:
+    assert gpu_check.main() == 2
+    assert "needs a CUDA device" in capsys.readouterr().err
