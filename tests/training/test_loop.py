@@ -60,7 +60,14 @@ def config(files, tmp_path):
             "flip": False,
             "workers": 0,
         },
-        "optimizer": {"name": "adamw", "lr": 0.01, "warmup_steps": 2, "clip_norm": 1.0, "ema_decay": 0.5},
+        "optimizer": {
+            "name": "adamw",
+            "lr": 0.01,
+            "warmup_steps": 2,
+            "clip_norm": 1.0,
+            "ema_decay": 0.5,
+            "offset_penalty": 0.01,
+        },
         "run": {"out": str(tmp_path / "run"), "steps": 6, "batch": 4, "save_every": 2, "log_every": 2},
     }
     path = tmp_path / "tiny.yaml"
