@@ -5,7 +5,6 @@ Ceilings are measured with PyTorch's own copy and matrix product, in the same ru
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -80,8 +79,3 @@ def shares(work_done: Work, seconds: float, ceilings: Ceilings) -> dict[str, flo
         "memory": work_done.memory / seconds / ceilings.memory,
         "cache": work_done.cache / seconds / ceilings.cache,
     }
-
-
-def median(times: list[float]) -> float:
-    """Median in seconds."""
-    return statistics.median(times)
