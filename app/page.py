@@ -49,7 +49,8 @@ def build_page(service: Service) -> gr.Blocks:
             )
         only_uploads(upload)
         with gr.Row(elem_id="line"):
-            status = gr.HTML(fragments.progress("Opening"), elem_id="status")
+            status = gr.HTML(elem_id="status")
+            notice = gr.HTML(fragments.progress("Opening"), elem_id="notice")
             with gr.Row(elem_id="saves"):
                 buttons = {
                     kind: gr.Button(SAVES[kind], elem_id=f"save-{kind}", size="sm", min_width=0, scale=0)
@@ -58,8 +59,8 @@ def build_page(service: Service) -> gr.Blocks:
         explorer = build_explorer()
         courier, mark = build_courier(), build_mark()
 
-        everything: list[Component] = [token, mark, status, explorer]
-        guard = functools.partial(_guarded, status)
+        everything: list[Component] = [token, mark, status, notice, explorer]
+        guard = functools.partial(_guarded, notice)
 
         def arrive(key: str, example: str = "") -> Updates:
             kept = service.kept(key)
@@ -67,6 +68,7 @@ def build_page(service: Service) -> gr.Blocks:
                 token: key,
                 mark: {"example": example},
                 status: fragments.clip_facts(kept.analysis.clip),
+                notice: "",
                 explorer: explorer_value(kept.payload, example),
             }
 
@@ -75,31 +77,30 @@ def build_page(service: Service) -> gr.Blocks:
             name = str(event.value)
             key = service.kept_example(name)
             if key is None:
-                yield {status: fragments.progress("Reading the clip and running the model")}
+                yield {notice: fragments.progress("Reading the clip and running the model")}
                 key = service.open_example(name)
             yield arrive(key, name)
 
         @guard
         def open_link(request: gr.Request) -> Iterator[Updates]:
             if not service.examples:
-                yield {status: fragments.failure("There are no example clips here; add a clip of your own.")}
+                yield {notice: fragments.failure("There are no example clips here; add a clip of your own.")}
                 return
             first = next(iter(service.examples))
             name = str(request.query_params.get("example") or first)
             try:
                 yield arrive(service.open_example(name), name)
             except UnknownExampleError:
-                updates = arrive(service.open_example(first), first)
                 sentence = f"There is no example {name!r} here, so this is the first one."
-                yield updates | {status: fragments.failure(sentence) + updates[status]}
+                yield arrive(service.open_example(first), first) | {notice: fragments.failure(sentence)}
 
         @guard
         def open_upload(path: str | None) -> Iterator[Updates]:
             if path is None:
                 return
-            yield {status: fragments.progress("Reading the clip"), upload: None}
+            yield {notice: fragments.progress("Reading the clip"), upload: None}
             clip = service.read(path)  # the file goes with the next sweep: another visitor may have sent the same one
-            yield {status: fragments.progress("Running the model")}
+            yield {notice: fragments.progress("Running the model")}
             yield arrive(service.analyze(clip))
 
         def download(kind: str) -> Callable[..., Iterator[Updates]]:
@@ -107,10 +108,10 @@ def build_page(service: Service) -> gr.Blocks:
             def save(key: str, chosen: Any) -> Iterator[Updates]:
                 analysis = service.analysis(key)
                 selection = selection_of(analysis, chosen)
-                yield {status: fragments.progress(f"Writing the {kind.upper()} file")}
+                yield {notice: fragments.progress(f"Writing the {kind.upper()} file")}
                 with service.model_lock:
                     file = pack(analysis, selection, kind)
-                yield {courier: file, status: fragments.clip_facts(analysis.clip)}
+                yield {courier: file, notice: ""}
 
             return save
 
@@ -123,7 +124,7 @@ def build_page(service: Service) -> gr.Blocks:
             _forget(event, explorer)
         for kind, button in buttons.items():
             saved = button.click(
-                download(kind), [token, choice], [courier, status], js=READ_CHOICE, **MODEL_QUEUE, **QUIET
+                download(kind), [token, choice], [courier, notice], js=READ_CHOICE, **MODEL_QUEUE, **QUIET
             )
             _forget(saved, courier)
         add_endpoints(service, **MODEL_QUEUE)
@@ -139,17 +140,17 @@ def _forget(event: Any, component: Component) -> None:
     event.then(lambda value: None, component, None, js="() => [{}]", queue=False, **QUIET)
 
 
-def _guarded(status: Component, handler: Callable[..., Iterator[Updates]]) -> Callable[..., Iterator[Updates]]:
-    """The handler with its errors told in `status`: the page keeps whatever it was showing."""
+def _guarded(notice: Component, handler: Callable[..., Iterator[Updates]]) -> Callable[..., Iterator[Updates]]:
+    """The handler with its errors told in `notice`: the page keeps whatever it was showing."""
 
     @functools.wraps(handler)
     def safe(*arguments: Any) -> Iterator[Updates]:
         try:
             yield from handler(*arguments)
         except SifaError as error:
-            yield {status: fragments.failure(str(error))}
+            yield {notice: fragments.failure(str(error))}
         except Exception:
             log.exception("%s failed", handler.__name__)
-            yield {status: fragments.failure(UNEXPECTED)}
+            yield {notice: fragments.failure(UNEXPECTED)}
 
     return safe

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 
 import gradio as gr
@@ -32,7 +33,8 @@ watch('value', () => {
 
 def build_shelf(examples: Iterable[Example]) -> gr.HTML:
     """A component whose `select` event carries the name of an example as `value`."""
-    buttons = "".join(_button(example) for example in examples)
+    with ThreadPoolExecutor() as pool:  # decoding runs beside other Python code, and the page waits for it
+        buttons = "".join(pool.map(_button, examples))
     return gr.HTML(
         f'<div class="shelf" role="group" aria-label="Example clips">{buttons}</div>',
         js_on_load=TELL,
