@@ -25,7 +25,9 @@ element.addEventListener('click', event => {
 MARK = """
 watch('value', () => {
   for (const button of document.querySelectorAll('#examples button[data-name]')) {
-    button.setAttribute('aria-pressed', button.dataset.name === props.value.example);
+    const isChosen = button.dataset.name === props.value.example;
+    button.setAttribute('aria-pressed', isChosen);
+    if (isChosen) button.scrollIntoView({block: 'nearest', inline: 'nearest'});
   }
 });
 """
