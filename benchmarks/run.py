@@ -143,7 +143,7 @@ def _operator_row(
     roofline = {}
     for kind in ("forward", "both"):
         todo = ceilings.work(shape, formulations.KERNEL_SIZE, kind == "both")
-        roofline[kind] = {**todo._asdict(), "shares": ceilings.shares(todo, times["ours"][kind], ceiling)}
+        roofline[kind] = {**todo._asdict(), "shares": ceilings.shares(todo, times["ours"][f"{kind}_fastest"], ceiling)}
     return {"stage": stage, "clips": clips, "shape": shape, "seconds": times, "roofline": roofline}
 
 
