@@ -10,6 +10,8 @@ import cv2
 
 from sifa_core import read_clip
 
+OPENING = "person_walks_left_close"
+"""The example that the page opens with: one mover, one direction, a still camera."""
 THUMBNAIL_SIDE = 108
 """Short side of a thumbnail, pixels."""
 
@@ -36,5 +38,6 @@ class Example:
 
 
 def find_examples(folder: Path) -> dict[str, Example]:
-    """Every .mp4 in `folder` by name, in alphabetical order; none if there is no such folder."""
-    return {path.stem: Example(path.stem, path) for path in sorted(folder.glob("*.mp4"))}
+    """Every .mp4 in `folder` by name, the opening one first, then by alphabet; none if there is no such folder."""
+    paths = sorted(folder.glob("*.mp4"), key=lambda path: (path.stem != OPENING, path.stem))
+    return {path.stem: Example(path.stem, path) for path in paths}

@@ -56,8 +56,8 @@ def test_a_link_to_an_unknown_example_says_so_and_shows_the_first(visit: Visit, 
     page = visit(f"{address}?example=%3Cimg%20src%3Dx%3E&t=2")
     wait_for_viewer(page)
     expect(page.get_by_role("alert")).to_have_text("There is no example '<img src=x>' here, so this is the first one.")
-    expect(page.locator("#status .name")).to_have_text("cockatoo_approaches_camera.mp4")
-    page.wait_for_url("**example=cockatoo_approaches_camera*")
+    expect(page.locator("#status .name")).to_have_text("person_walks_left_close.mp4")
+    page.wait_for_url("**example=person_walks_left_close*")
 
 
 def test_an_uploaded_clip_stays_out_of_the_address(visit: Visit, address: str, own_clip: Path) -> None:

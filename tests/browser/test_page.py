@@ -34,9 +34,9 @@ def test_pick_an_example_and_ask_twice(
     expect(page.locator("#masthead .badge")).to_have_text("own")
     expect(page.locator(".prediction-group li")).to_have_count(5)
     photograph(page, "opened")
-    open_example(page, "person_walks_left_close")
+    open_example(page, "cockatoo_moves_right")
     chosen = page.locator('#examples button[aria-pressed="true"]')
-    expect(chosen).to_have_attribute("data-name", "person_walks_left_close")
+    expect(chosen).to_have_attribute("data-name", "cockatoo_moves_right")
     own = picture(page, FIGURE)
     # The clip has 640 x 360 pixels, however large it is shown.
     ask(page, 0.2, 0.5, touch=touch)
