@@ -47,8 +47,8 @@ def _roofline_table(rows: list[dict[str, Any]], ceilings: dict[str, float]) -> l
     lines = [
         f"Ceilings measured in the same run: {ceilings['compute'] / 1e9:.0f} GFLOP/s (matrix product), "
         f"{ceilings['memory'] / 1e9:.1f} GB/s (memory copy), {ceilings['cache'] / 1e9:.0f} GB/s (copy within the "
-        "second-level cache). Shares are those of our fastest call. Bytes: compulsory traffic, then what the arithmetic "
-        "loads from and stores to the caches.",
+        "second-level cache). Shares are those of our fastest call. Bytes: compulsory traffic, then what the "
+        "arithmetic loads from and stores to the caches.",
         "",
         "| shape | direction | MFLOP | MB compulsory | MB loaded and stored | of compute | of memory | of cache |",
         "|---|---|---|---|---|---|---|---|",

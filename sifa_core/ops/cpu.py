@@ -13,7 +13,7 @@ from sifa_core.ops.arguments import Settings, compute_dtype
 from sifa_core.ops.build import load_library
 from sifa_core.ops.layout import dense, empty, laid_out
 
-_SOURCE = "cpu/attention.cpp"
+_SOURCE = "cpu/library.cpp"
 _STORAGE = {
     torch.float32: "float32",
     torch.float64: "float64",

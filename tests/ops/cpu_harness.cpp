@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "attention.cpp"
+#include "attention.h"
 
 #ifndef STORE
 #define STORE float

@@ -80,7 +80,7 @@ def test_a_compiler_that_fails_is_quoted(tmp_path: Path) -> None:
     compiler.chmod(0o755)
     out, err = run(USE, {"SIFA_CACHE_DIR": str(tmp_path / "cache"), "CXX": str(compiler)})
     assert out == "dense 49.0"
-    assert "could not compile attention.cpp: disk on fire" in err
+    assert "could not compile library.cpp: disk on fire" in err
     assert not (tmp_path / "cache").exists()
 
 
@@ -123,7 +123,7 @@ def test_a_broken_cache_entry_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_processes_racing_to_build_all_work(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    processes = [start(USE, {"SIFA_CACHE_DIR": str(cache), "SIFA_BACKEND": ""}) for _ in range(4)]
+    processes = [start(USE, {"SIFA_CACHE_DIR": str(cache), "SIFA_BACKEND": ""}) for _ in range(3)]
     for process in processes:
         out, err = process.communicate(timeout=240)
         assert (process.returncode, out.strip()) == (0, "cpu 49.0"), err

@@ -154,7 +154,7 @@ def test_no_implicit_narrowing_anywhere() -> None:
     compiler = build.find_compiler()
     if shutil.which(compiler[0]) is None:
         pytest.skip("no C++ compiler")
-    source = build.KERNELS / "cpu/attention.cpp"
+    source = build.KERNELS / "cpu/library.cpp"
     flags = ["-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-Wno-psabi", "-fopenmp"]
     result = subprocess.run([*compiler, *flags, str(source)], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

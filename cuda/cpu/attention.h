@@ -1,4 +1,4 @@
-// The SIFA operator for CPUs: forward and backward over channels_last maps, behind a plain C interface.
+// The SIFA operator for CPUs: forward and backward over channels_last maps.
 //
 // n image, y row, x column, c channel, i tap, g channel group; C channels, K taps, G groups, P = height*width places.
 // A map is [P][C] per image, offsets [P][K][2] as (dy, dx), weights [P][G][K]. Storage may be 16 bits wide; sums and
@@ -6,6 +6,8 @@
 //
 // No two threads ever add to one number, and every sum runs in the order of places and taps, so results do not depend
 // on the number of threads.
+
+#pragma once
 
 #include <cstdint>
 #include <cstring>
@@ -306,48 +308,4 @@ int backward(const Problem &problem, const Store *grad, const Store *grad_weight
     return failed;
 }
 
-template <class Real, class Store>
-int forward_of(const Problem *problem, const void *const *in, void *const *out) {
-    return forward<Real, Store>(*problem, static_cast<const Store *>(in[0]), static_cast<const Store *>(in[1]),
-                                static_cast<const Real *>(in[2]), static_cast<Store *>(out[0]),
-                                static_cast<Store *>(out[1]));
-}
-
-template <class Real, class Store>
-int backward_of(const Problem *problem, const void *const *in, void *const *out) {
-    return backward<Real, Store>(*problem, static_cast<const Store *>(in[3]), static_cast<const Store *>(in[4]),
-                                 static_cast<const Store *>(in[0]), static_cast<const Store *>(in[1]),
-                                 static_cast<const Real *>(in[2]), static_cast<const Store *>(in[5]),
-                                 static_cast<Store *>(out[0]), static_cast<Real *>(out[1]),
-                                 static_cast<Real *>(out[2]), static_cast<Real *>(out[3]));
-}
-
 }  // namespace
-
-// in: query, memory, offset; out: aggregate, weights. Returns 0, or 1 when out of memory.
-extern "C" int sifa_forward_float32(const void *p, const void *const *in, void *const *out) {
-    return forward_of<float, float>(static_cast<const Problem *>(p), in, out);
-}
-extern "C" int sifa_forward_float64(const void *p, const void *const *in, void *const *out) {
-    return forward_of<double, double>(static_cast<const Problem *>(p), in, out);
-}
-extern "C" int sifa_forward_bfloat16(const void *p, const void *const *in, void *const *out) {
-    return forward_of<float, BFloat16>(static_cast<const Problem *>(p), in, out);
-}
-extern "C" int sifa_forward_float16(const void *p, const void *const *in, void *const *out) {
-    return forward_of<float, Float16>(static_cast<const Problem *>(p), in, out);
-}
-
-// in: query, memory, offset, grad of aggregate, grad of weights, weights; out: grads of query, memory, offset, logits.
-extern "C" int sifa_backward_float32(const void *p, const void *const *in, void *const *out) {
-    return backward_of<float, float>(static_cast<const Problem *>(p), in, out);
-}
-extern "C" int sifa_backward_float64(const void *p, const void *const *in, void *const *out) {
-    return backward_of<double, double>(static_cast<const Problem *>(p), in, out);
-}
-extern "C" int sifa_backward_bfloat16(const void *p, const void *const *in, void *const *out) {
-    return backward_of<float, BFloat16>(static_cast<const Problem *>(p), in, out);
-}
-extern "C" int sifa_backward_float16(const void *p, const void *const *in, void *const *out) {
-    return backward_of<float, Float16>(static_cast<const Problem *>(p), in, out);
-}
