@@ -1,6 +1,6 @@
 """Times the operator and whole models on this machine, everything in one run, so that ratios mean something.
 
-    python -m benchmarks.run [--quick] [--no-compile] [--no-models] [--output benchmarks]
+    python -m sifa_core bench
 
 Writes results.json and results.md. Formulations take turns, so a disturbance hits all of them; figures are medians.
 On a machine that is busy with other work medians mostly show that; the fastest times, kept beside them, show it least.
@@ -8,7 +8,6 @@ On a machine that is busy with other work medians mostly show that; the fastest 
 
 from __future__ import annotations
 
-import argparse
 import functools
 import json
 import os
@@ -16,7 +15,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +28,17 @@ CLIPS = (1, 8)
 _CONTIGUOUS = "grid_sample, contiguous"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark and write its files; 0 on success."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description="Time the SIFA operator and models.")
-    parser.add_argument("--quick", action="store_true", help="few repeats and one clip, to see that everything runs")
-    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out, which takes minutes")
-    parser.add_argument("--no-models", action="store_true", help="leave whole models out")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder for results.json and .md")
-    options = parser.parse_args(arguments)
-    results = measure(options.quick, not options.no_compile, not options.no_models)
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+def run(folder: Path, *, quick: bool = False, with_compile: bool = True, with_models: bool = True) -> str:
+    """Measure, write results.json and results.md into `folder`, and return the tables.
+
+    `quick` makes few repeats with one clip, to see that everything runs; torch.compile takes minutes by itself.
+    """
+    results = measure(quick, with_compile, with_models)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     table = report.markdown(results)
-    (options.output / "results.md").write_text(table)
-    print(table)
-    return 0
+    (folder / "results.md").write_text(table)
+    return table
 
 
 def measure(quick: bool, with_compile: bool, with_models: bool) -> dict[str, Any]:
@@ -165,7 +160,3 @@ def _time_models(repeats: int) -> list[dict[str, Any]]:
     return [
         {"model": name, "seconds": statistics.median(values), "fastest": min(values)} for name, values in times.items()
     ]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

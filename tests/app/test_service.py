@@ -38,7 +38,7 @@ def test_examples_are_found_and_named(service: Service) -> None:
 
 
 def test_unknown_example_names_the_known(service: Service) -> None:
-    with pytest.raises(UnknownExampleError, match=r"no example '\.\./secret'; choose one of: person_walks_left_close, cock"):
+    with pytest.raises(UnknownExampleError, match=r"no example .*; choose one of: person_walks_left_close, cock"):
         service.open_example("../secret")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import ceilings, formulations, gpu_check, report, run
+from benchmarks import ceilings, formulations, gpu_check, report
+from sifa_core.cli import main
 
 SHAPE = (2, 8, 5, 6)
 
@@ -43,7 +44,7 @@ def test_shares_are_rates_over_ceilings() -> None:
 @pytest.mark.slow
 def test_run_writes_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setattr(formulations, "SHAPES", {"small": (4, 16, 6, 6)})
-    assert run.main(["--quick", "--no-compile", "--no-models", "--output", str(tmp_path)]) == 0
+    assert main(["bench", "--quick", "--no-compile", "--no-models", "--out", str(tmp_path)]) == 0
     results = json.loads((tmp_path / "results.json").read_text())
     (row,) = results["operator"]
     assert row["shape"] == [4, 16, 6, 6]
