@@ -1,7 +1,7 @@
 """Takes the README's pictures of the page, which must be running:
 
-    make app &
-    python -m tests.browser.tour http://127.0.0.1:7860/ assets/readme
+make app &
+python -m tests.browser.tour http://127.0.0.1:7860/ assets/readme
 """
 
 from __future__ import annotations
