@@ -32,6 +32,7 @@ def publish(
     *,
     clips: int = TEST_CLIPS,
     examples: Path = EXAMPLE_CLIPS,
+    history: str = "",
     say: Callable[[str], None] = print,
 ) -> Path:
     """Measure a motion15 checkpoint and write it, in float16, with its figures inside and a model card beside it.
@@ -41,6 +42,7 @@ def publish(
         target: .safetensors file to write; the card goes into the same folder.
         clips: test clips; controls and offsets take at most as many.
         examples: folder of real clips to predict.
+        history: what the configuration in the checkpoint does not say about how the weights came about.
         say: told what is being done.
 
     Returns the path of the card. Raises ModelError and its subclasses.
@@ -55,6 +57,7 @@ def publish(
         tests[control] = evaluate_checkpoint(model, size=min(clips, CONTROL_CLIPS), control=control)
     say("measuring offsets")
     offsets = offset_report(model, clips=min(clips, OFFSET_CLIPS))
+    facts["history"] = history
     facts["metrics"] = tests["none"].to_dict()
     facts["controls"] = {key: tests[key].accuracy for key in ("shuffled", "frozen")}
     facts["offsets"] = offsets
@@ -87,6 +90,7 @@ def _card(
     seen = model.info.facts.get("step", 0) * run.get("batch", 0) * run.get("accumulation", 1)
     switches = ", ".join(f"{key} {value}" for key, value in training.get("model", {}).get("switches", {}).items())
     step = model.info.facts.get("step", 0)
+    history = f"\n{model.info.facts['history']}" if model.info.facts.get("history") else ""
     controls = {key: f"{100 * tests[key].accuracy:.1f} %" for key in ("shuffled", "frozen")}
     speeds = [f"| {key} | {row['clips']} | {100 * row['accuracy']:.1f} % |" for key, row in result.by_speed.items()]
     classes = [f"| {label} | {100 * value:.1f} % |" for label, value in result.per_class.items()]
@@ -98,7 +102,7 @@ def _card(
 For a clip of {model.info.num_frames} frames it says what moves: {", ".join(model.info.labels)}.
 
 Trained for {step:,} steps on {seen:,} clips of motion15 (seed {data.get("seed", 0)}), which a program draws from
-sprites and photographs. It has never seen a real video.
+sprites and photographs. It has never seen a real video.{history}
 
 ## Accuracy
 
@@ -164,8 +168,9 @@ if __name__ == "__main__":
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--clips", type=int, default=TEST_CLIPS, help="test clips (default 3000)")
+    parser.add_argument("--history", default="", help="how the weights came about, beyond the configuration")
     options = parser.parse_args()
     try:
-        print(publish(options.source, options.target, clips=options.clips))
+        print(publish(options.source, options.target, clips=options.clips, history=options.history))
     except SifaError as error:
         raise SystemExit(f"error: {error}") from error

@@ -26,7 +26,14 @@ def test_publish(tmp_path):
     examples.mkdir()
     _write_mp4(examples / "walks.mp4", render(0, "val", 3).frames, 15)
 
-    card = publish(source, tmp_path / "out" / "tiny.safetensors", clips=15, examples=examples, say=lambda text: None)
+    card = publish(
+        source,
+        tmp_path / "out" / "tiny.safetensors",
+        clips=15,
+        examples=examples,
+        history="Trained in two parts.",
+        say=lambda text: None,
+    )
     target = card.parent / "tiny.safetensors"
     assert target.stat().st_size < 0.6 * source.stat().st_size
     stored = load_model(target)
@@ -41,6 +48,8 @@ def test_publish(tmp_path):
     assert f"**{100 * facts['metrics']['top1']:.1f} % top-1**" in text
     assert "7 steps on 224 clips" in text
     assert "| walks |" in text
+    assert "Trained in two parts." in text
+    assert facts["history"] == "Trained in two parts."
     for label in LABELS:
         assert f"| {label} |" in text
     weight = model.fc.weight.detach()
