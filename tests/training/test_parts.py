@@ -181,12 +181,12 @@ def test_offset_penalty_is_the_mean_square_and_pulls_offsets_in():
     penalty = OffsetPenalty(model, 0.5)
     video = torch.randn(1, 3, 8, 32, 32)
     model(video)
-    assert float(penalty.take()) == 0.0
+    assert penalty.take().item() == 0.0
     for layer in model.sifa_layers().values():
         layer.offset.conv.bias.data.fill_(2.0)
     model(video)
     price = penalty.take()
-    assert float(price) == pytest.approx(0.5 * 3 * 4.0)
+    assert price.item() == pytest.approx(0.5 * 3 * 4.0)
     price.backward()
     assert all((layer.offset.conv.bias.grad > 0).all() for layer in model.sifa_layers().values())
     assert penalty.take() == 0.0
