@@ -79,7 +79,7 @@ def load_model(
         model = _from_file(_download(text.removeprefix(HUB_PREFIX)), architecture, labels, "own")
     elif text in model_names():
         shipped = CHECKPOINTS / f"{text}.safetensors"
-        model = _from_file(shipped, None, labels, "demo") if shipped.exists() else _untrained(text)
+        model = _from_file(shipped, None, labels, "demo") if shipped.exists() else untrained_model(text)
     elif Path(text).suffix in (".safetensors", *PICKLES):
         model = _from_file(Path(text), architecture, labels, "own")
     else:
@@ -90,7 +90,8 @@ def load_model(
     return model.eval().to(device)
 
 
-def _untrained(name: str) -> VideoModel:
+def untrained_model(name: str) -> VideoModel:
+    """The model `name` with seeded random weights and their hash; what `load_model` gives where none are shipped."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # the same random weights at every start, so that what is shown can be shown again
         model = create_model(name)

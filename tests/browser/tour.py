@@ -11,8 +11,9 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tests.browser.conftest import FLAGS, SIZES, find_browser
+from tests.browser.conftest import SIZES
 from tests.browser.steps import VIEWER, open_example, settle, wait_for_viewer
+from tests.conftest import launch_browser
 
 EXAMPLE = "person_walks_left_close"
 STATE = "{layer: 'res4.1', levels: 2, t: 1, x: 160, y: 190}"
@@ -23,7 +24,7 @@ LOOKS = [("page", "desktop", "light"), ("page_dark", "desktop", "dark"), ("phone
 def main(address: str, folder: Path) -> None:
     """Write page.jpg, page_dark.jpg and phone.jpg."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(playwright), args=FLAGS)
+        browser = launch_browser(playwright)
         for name, size, scheme in LOOKS:
             width, height = SIZES[size]
             page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)

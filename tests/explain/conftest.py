@@ -6,7 +6,8 @@ import torch
 
 from sifa_core.data import Clip
 from sifa_core.explain import Analysis, analyze
-from sifa_core.models import VideoModel, load_model
+from sifa_core.models import VideoModel
+from sifa_core.models.checkpoint import untrained_model
 
 HEIGHT, WIDTH = 90, 130
 """Not multiples of the model's stride, so that pixels per cell are no whole numbers."""
@@ -25,7 +26,7 @@ def clip() -> Clip:
 @pytest.fixture(scope="session")
 def model() -> VideoModel:
     """The untrained tiny model with random offsets and open residual branches."""
-    model = load_model("sifa_net_tiny")
+    model = untrained_model("sifa_net_tiny").eval()
     generator = torch.Generator().manual_seed(3)
     for layer in model.sifa_layers().values():
         torch.nn.init.normal_(layer.offset.conv.weight, std=0.05, generator=generator)

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from sifa_core.data import Clip
 from sifa_core.explain import Analysis, analyze
 from sifa_core.explain.html import render_html
-from sifa_core.models import load_model
+from sifa_core.models.checkpoint import untrained_model
 
 HOSTILE_NAME = "${7*7}<img src=x onerror=alert(1)>\"'🎬\u202egpj.mp4"
 HOSTILE_LABEL = "<b>bold</b> {{x}} ${1+1} & שלום"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="session")
 def analysis() -> Analysis:
     """The tiny model with random offsets, made to look trained, on a square that moves over a textured ground."""
-    model = load_model("sifa_net_tiny")
+    model = untrained_model("sifa_net_tiny").eval()
     generator = torch.Generator().manual_seed(5)
     for layer in model.sifa_layers().values():
         torch.nn.init.normal_(layer.offset.conv.weight, std=0.05, generator=generator)
@@ -55,17 +45,6 @@ def exported(analysis: Analysis, tmp_path_factory: pytest.TempPathFactory) -> Pa
     path = tmp_path_factory.mktemp("export") / "export.html"
     path.write_text(render_html(analysis, query=(1, 100, 90)), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.fail("The viewer's tests need Chromium; install the package chromium.")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 Opener = Callable[..., Page]
