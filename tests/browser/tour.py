@@ -16,7 +16,7 @@ from tests.browser.steps import VIEWER, open_example, settle, wait_for_viewer
 from tests.conftest import launch_browser
 
 EXAMPLE = "person_walks_left_close"
-STATE = "{layer: 'res4.1', levels: 2, t: 1, x: 160, y: 190}"
+STATE = "{layer: 'res4.1', levels: 2, t: 1, x: 140, y: 140}"
 """A place on the person, in a layer whose cells are small enough to tell the person from the ground."""
 LOOKS = [("page", "desktop", "light"), ("page_dark", "desktop", "dark"), ("phone", "phone", "light")]
 
