@@ -27,7 +27,7 @@ check: .venv/dev.done
 	$(BIN)/mypy
 
 bench: .venv/dev.done
-	$(BIN)/python -m sifa_core bench
+	$(BIN)/python -m sifa_core bench --readme README.md
 
 gpu-check: .venv/dev.done
 	$(BIN)/python -m benchmarks.gpu_check

@@ -1,17 +1,37 @@
-"""Turns the benchmark's results into the Markdown tables that the README shows."""
+"""Turns the benchmark's results into Markdown: all tables, and the short form that stands in the README."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
+
+MARKS = "<!-- figures of make bench -->", "<!-- end of figures -->"
+"""Between these lines the README holds what `update_readme` writes."""
+
+
+def update_readme(path: Path, results: dict[str, Any]) -> None:
+    """Put the tables of times and ratios between the README's marks. Raises ValueError if it has none."""
+    begin, end = MARKS
+    text, count = re.subn(
+        rf"{begin}.*?{end}", lambda _: f"{begin}\n{summary(results)}{end}", path.read_text(encoding="utf-8"), flags=re.S
+    )
+    if count != 1:
+        raise ValueError(f"{path.name} must have the lines {begin} and {end} once")
+    path.write_text(text, encoding="utf-8")
+
+
+def summary(results: dict[str, Any]) -> str:
+    """Where it was measured, medians of every formulation, and whole models."""
+    models = ["", *_model_table(results["models"])] if results["models"] else []
+    return "\n".join([_measured(results["machine"]), "", *_operator_table(results["operator"], ""), *models]) + "\n"
 
 
 def markdown(results: dict[str, Any]) -> str:
     """Tables of times, ratios and roofline shares."""
     machine = results["machine"]
     lines = [
-        f"Measured on {machine['processor']}, {machine['threads']} threads, torch {machine['torch']}; back end "
-        f"{machine['backend']}. Medians of one run in which all formulations take turns; milliseconds forward / "
-        "forward and backward; in brackets how many times longer than ours.",
+        _measured(machine),
         "",
         *_operator_table(results["operator"], ""),
         "",
@@ -24,6 +44,14 @@ def markdown(results: dict[str, Any]) -> str:
     if results["models"]:
         lines += ["", *_model_table(results["models"])]
     return "\n".join(lines) + "\n"
+
+
+def _measured(machine: dict[str, Any]) -> str:
+    return (
+        f"Measured on {machine['processor']}, {machine['threads']} threads, torch {machine['torch']}; back end "
+        f"{machine['backend']}. Medians of one run in which all formulations take turns; milliseconds forward / "
+        "forward and backward; in brackets how many times longer than ours."
+    )
 
 
 def _operator_table(rows: list[dict[str, Any]], which: str) -> list[str]:

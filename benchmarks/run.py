@@ -28,8 +28,15 @@ CLIPS = (1, 8)
 _CONTIGUOUS = "grid_sample, contiguous"
 
 
-def run(folder: Path, *, quick: bool = False, with_compile: bool = True, with_models: bool = True) -> str:
-    """Measure, write results.json and results.md into `folder`, and return the tables.
+def run(
+    folder: Path,
+    readme: Path | None = None,
+    *,
+    quick: bool = False,
+    with_compile: bool = True,
+    with_models: bool = True,
+) -> str:
+    """Measure, write results.json and results.md into `folder`, update the tables in `readme`, return all tables.
 
     `quick` makes few repeats with one clip, to see that everything runs; torch.compile takes minutes by itself.
     """
@@ -38,6 +45,8 @@ def run(folder: Path, *, quick: bool = False, with_compile: bool = True, with_mo
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     table = report.markdown(results)
     (folder / "results.md").write_text(table)
+    if readme is not None:
+        report.update_readme(readme, results)
     return table
 
 

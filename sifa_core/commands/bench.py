@@ -15,6 +15,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--quick", action="store_true", help="few repeats and one clip, to see that everything runs")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out, which takes minutes")
     parser.add_argument("--no-models", action="store_true", help="leave whole models out")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="a README whose figures are to be updated")
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("benchmarks"), metavar="FOLDER", help="for results.json and results.md"
     )
@@ -27,6 +28,10 @@ def _bench(options: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         raise SifaError("The benchmarks are in the repository; start this command from its root.") from error
     table = run.run(
-        options.out, quick=options.quick, with_compile=not options.no_compile, with_models=not options.no_models
+        options.out,
+        options.readme,
+        quick=options.quick,
+        with_compile=not options.no_compile,
+        with_models=not options.no_models,
     )
     print(table)

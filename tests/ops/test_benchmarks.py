@@ -44,7 +44,11 @@ def test_shares_are_rates_over_ceilings() -> None:
 @pytest.mark.slow
 def test_run_writes_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setattr(formulations, "SHAPES", {"small": (4, 16, 6, 6)})
-    assert main(["bench", "--quick", "--no-compile", "--no-models", "--out", str(tmp_path)]) == 0
+    readme = tmp_path / "README.md"
+    begin, end = report.MARKS
+    readme.write_text(f"before\n{begin}\nold figures\n{end}\nafter\n")
+    options = ["--quick", "--no-compile", "--no-models", "--out", str(tmp_path), "--readme", str(readme)]
+    assert main(["bench", *options]) == 0
     results = json.loads((tmp_path / "results.json").read_text())
     (row,) = results["operator"]
     assert row["shape"] == [4, 16, 6, 6]
@@ -53,6 +57,7 @@ def test_run_writes_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
     table = (tmp_path / "results.md").read_text()
     assert table == report.markdown(results)
     assert "| small 4x16x6x6 |" in table
+    assert readme.read_text() == f"before\n{begin}\n{report.summary(results)}{end}\nafter\n"
     assert capsys.readouterr().out.strip() == table.strip()
 
 
