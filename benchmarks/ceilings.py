@@ -1,6 +1,7 @@
 """What this machine can do at best, and how much work the operator is: the two sides of a roofline.
 
-Ceilings are measured with PyTorch's own copy and matrix product, in the same run and with the same threads as the rest.
+Ceilings are measured with PyTorch's own copy, dot product and matrix product, in the same run and with the same
+threads as the rest.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class Ceilings(NamedTuple):
     memory: float
     """Bytes per second, reading and writing arrays far larger than the caches."""
     cache: float
-    """Bytes per second, reading and writing arrays that stay in each core's second-level cache."""
+    """Bytes per second, reading arrays that stay in each core's second-level cache, all threads together."""
     compute: float
     """float32 operations per second in a matrix product."""
 
@@ -47,9 +48,13 @@ def measure() -> Ceilings:
     """Measure this machine; takes a second or two."""
     large, copy = torch.ones(2, 2**25)
     memory = 2 * large.nbytes / _best(lambda: copy.copy_(large), 8)
-    # A copy per call of 256 KiB on each thread; short enough for the cache, long enough to hide the call.
-    small, small_copy = torch.ones(2, 2**16 * torch.get_num_threads())
-    cache = 2 * small.nbytes / _best(lambda: small_copy.copy_(small), 400)
+    # 384 KiB on one thread: short enough for the cache, and no other thread has to be woken for it, which would take
+    # longer than the reading itself.
+    left, right = torch.ones(2, 48 * 1024)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    cache = threads * 2 * left.nbytes / _best(lambda: torch.dot(left, right), 400)
+    torch.set_num_threads(threads)
     a, b = torch.randn(2, 1024, 1024)
     compute = 2 * 1024**3 / _best(lambda: a @ b, 20)
     return Ceilings(memory, cache, compute)

@@ -49,7 +49,8 @@ def markdown(results: dict[str, Any]) -> str:
 def _measured(machine: dict[str, Any]) -> str:
     return (
         f"Measured on {machine['processor']}, {machine['threads']} threads, torch {machine['torch']}; back end "
-        f"{machine['backend']}. Medians of one run in which all formulations take turns; milliseconds forward / "
+        f"{machine['backend']}. Medians of one run in which all formulations take turns of two calls, the second of "
+        "which is timed; milliseconds forward / "
         "forward and backward; in brackets how many times longer than ours."
     )
 
@@ -74,8 +75,8 @@ def _times(seconds: dict[str, float], ours: dict[str, float], which: str) -> str
 def _roofline_table(rows: list[dict[str, Any]], ceilings: dict[str, float]) -> list[str]:
     lines = [
         f"Ceilings measured in the same run: {ceilings['compute'] / 1e9:.0f} GFLOP/s (matrix product), "
-        f"{ceilings['memory'] / 1e9:.1f} GB/s (memory copy), {ceilings['cache'] / 1e9:.0f} GB/s (copy within the "
-        "second-level cache). Shares are those of our fastest call. Bytes: compulsory traffic, then what the "
+        f"{ceilings['memory'] / 1e9:.1f} GB/s (memory copy), {ceilings['cache'] / 1e9:.0f} GB/s (dot product within "
+        "the second-level cache). Shares are those of our fastest call. Bytes: compulsory traffic, then what the "
         "arithmetic loads from and stores to the caches.",
         "",
         "| shape | direction | MFLOP | MB compulsory | MB loaded and stored | of compute | of memory | of cache |",
