@@ -1,4 +1,4 @@
-"""Tries the GPU back end on this machine's GPU and prints a report to paste into a report.
+"""Tries the GPU back end on this machine's GPU and prints a report to share.
 
     python -m benchmarks.gpu_check
 
