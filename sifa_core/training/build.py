@@ -6,7 +6,7 @@ import dataclasses
 
 from torch import nn
 
-from sifa_core.errors import CheckpointError
+from sifa_core.errors import CheckpointError, ConfigError
 from sifa_core.models import create_model, load_model
 from sifa_core.models.base import VideoModel
 from sifa_core.training.config import TrainConfig
@@ -18,14 +18,18 @@ def build_model(config: TrainConfig, labels: tuple[str, ...]) -> VideoModel:
     """An untrained or initialised network with the data set's classes.
 
     A checkpoint as `model.weights` lends every tensor whose name and shape fit, so that a head for other classes starts
-    afresh. Raises ModelError and its subclasses; CheckpointError if nothing fits.
+    afresh. Raises ModelError and its subclasses; CheckpointError if nothing fits;
+    ConfigError for "imagenet", which is not available yet.
     """
     data, model = config.data, config.model
     switches = {"num_frames": data.num_frames, "input_size": data.crop, **model.switches, "num_classes": len(labels)}
     if model.weights == IMAGENET:
-        switches["weights"] = IMAGENET
+        raise ConfigError(
+            "ImageNet weights cannot be fetched by this version; set model.weights to a checkpoint file, or to nothing "
+            "(model.weights=) for random weights."
+        )
     network = create_model(model.name, **switches)
-    if model.weights and model.weights != IMAGENET:
+    if model.weights:
         own, start = network.state_dict(), load_model(model.weights).state_dict()
         fitting = {key: value for key, value in start.items() if key in own and own[key].shape == value.shape}
         if not fitting:
