@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sifa_core.errors import UnknownNameError
@@ -12,19 +12,28 @@ if TYPE_CHECKING:
     from sifa_core.models.base import VideoModel
 
 Factory = TypeVar("Factory", bound=Callable[..., "VideoModel"])
+Presets = Mapping[str, Mapping[str, Any]]
+"""Named sets of switches."""
+
+PAPER = "paper"
+"""The preset that every model has: what the factories default to."""
+
 _FACTORIES: dict[str, Callable[..., VideoModel]] = {}
-
-PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
-"""Named sets of switches; "paper" is what the configurations default to."""
+_PRESETS: dict[str, Presets] = {}
 
 
-def register_model(factory: Factory) -> Factory:
-    """Decorator: make an architecture known under its function's name."""
-    name = factory.__name__
-    if name in _FACTORIES:
-        raise ValueError(f"model {name!r} is registered twice")
-    _FACTORIES[name] = factory
-    return factory
+def register_model(*, presets: Presets | None = None) -> Callable[[Factory], Factory]:
+    """Decorator: make an architecture known under its function's name, with `presets` beside "paper"."""
+
+    def register(factory: Factory) -> Factory:
+        name = factory.__name__
+        if name in _FACTORIES:
+            raise ValueError(f"model {name!r} is registered twice")
+        _FACTORIES[name] = factory
+        _PRESETS[name] = {PAPER: {}, **(presets or {})}
+        return factory
+
+    return register
 
 
 def model_names() -> tuple[str, ...]:
@@ -32,19 +41,28 @@ def model_names() -> tuple[str, ...]:
     return tuple(sorted(_FACTORIES))
 
 
-def create_model(name: str, *, preset: str = "paper", **switches: Any) -> VideoModel:
+def preset_names(name: str) -> tuple[str, ...]:
+    """Presets of the model `name`. Raises UnknownNameError if there is no such model."""
+    return tuple(_PRESETS[_check_name(name)])
+
+
+def create_model(name: str, *, preset: str = PAPER, **switches: Any) -> VideoModel:
     """An untrained model in training mode.
 
     Args:
         name: one of `model_names()`.
-        preset: a named set of switches to start from.
+        preset: a named set of switches to start from, one of `preset_names(name)`.
         switches: fields of the model's configuration, e.g. `num_classes=400, temporal="none", kernel_size=5`.
 
     Raises:
         UnknownNameError: no such model.
         ConfigError: an unknown switch, or a value that the switch does not take.
     """
+    check_choice("preset", preset, preset_names(name))
+    return _FACTORIES[name](**{**_PRESETS[name][preset], **switches})
+
+
+def _check_name(name: str) -> str:
     if name not in _FACTORIES:
         raise UnknownNameError(f"There is no model named {name!r}; choose one of {', '.join(model_names())}.")
-    check_choice("preset", preset, sorted(PRESETS))
-    return _FACTORIES[name](**{**PRESETS[preset], **switches})
+    return name

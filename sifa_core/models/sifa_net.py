@@ -2,66 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sifa_core.errors import ConfigError
-from sifa_core.layers import SIFA, TemporalConfig, build_temporal, temporal_names
+from sifa_core.layers import SIFA, build_temporal
 from sifa_core.layers.initialisation import initialise
-from sifa_core.layers.registry import check_choice
 from sifa_core.models.base import ModelInfo, VideoModel
+from sifa_core.models.configuration import (
+    STAGES,
+    ArchitectureConfig,
+    build_config,
+    check_counts,
+    check_stage_counts,
+    make_tuples,
+)
 from sifa_core.models.registry import register_model
 from sifa_core.models.resnet import EXPANSION, Bottleneck, Stem
 
-STAGES = ("res2", "res3", "res4", "res5")
-"""The paper's names of ResNet's stages; "res2" is torchvision's layer1."""
-
 
 @dataclass(frozen=True)
-class SifaNetConfig(TemporalConfig):
+class SifaNetConfig(ArchitectureConfig):
     """Every switch of SIFA-Net. Defaults are the paper's SIFA-Net (16) with ResNet-50."""
 
-    num_classes: int = 400
-    """Size of the linear head."""
     layers: tuple[int, ...] = (3, 4, 6, 3)
     """Blocks in res2 to res5."""
     width: int = 64
     """Channels of the stem and of the first stage's bottlenecks; doubled from stage to stage."""
-    temporal: str = "sifa"
-    """The temporal module, or "none" for the plain 2D network (Tables 1a and 1e)."""
-    stages: tuple[str, ...] = ("res3", "res4", "res5")
-    """Stages whose blocks have the temporal module (Table 1d)."""
-    temporal_stride: int = 4
-    """Input frames that the stem merges into one feature frame."""
-    dropout: float = 0.5
-    """Dropout before the head (section 4.1)."""
-    num_frames: int = 16
-    """Frames of a clip, as trained."""
-    input_size: int = 256
-    """Short side in pixels that a clip is resized to for inference."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("layers", "stages"):
-            value = getattr(self, name)
-            if not isinstance(value, list | tuple):
-                raise ConfigError(f"{name}={value!r} is not possible; it is a list.")
-            object.__setattr__(self, name, tuple(value))  # lists come from JSON and YAML
-        check_choice("temporal", self.temporal, temporal_names())
-        for stage in self.stages:
-            check_choice("stages", stage, STAGES)
-        if len(self.layers) != len(STAGES):
-            raise ConfigError(f"layers={self.layers} needs {len(STAGES)} numbers, the blocks in {', '.join(STAGES)}.")
-        positive = ("num_classes", "width", "temporal_stride", "num_frames", "input_size")
-        counts = {f"layers[{index}]": count for index, count in enumerate(self.layers)}
-        counts |= {name: getattr(self, name) for name in positive}
-        for name, value in counts.items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ConfigError(f"{name}={value!r} is not possible; it is a whole number of at least 1.")
-        if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout={self.dropout!r} is not possible; it lies from 0 up to, not including, 1.")
+        make_tuples(self, "layers")
+        check_stage_counts(self, "layers", "blocks")
+        check_counts(self, "width")
 
 
 class SifaNet(VideoModel):
@@ -125,27 +99,23 @@ class SifaNet(VideoModel):
 
 
 def _build(name: str, defaults: dict, switches: dict) -> SifaNet:
-    known = {field.name for field in fields(SifaNetConfig)}
-    unknown = sorted(set(switches) - known)
-    if unknown:
-        raise ConfigError(f"{name} has no switch {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
-    return SifaNet(SifaNetConfig(**{**defaults, **switches}), name)
+    return SifaNet(build_config(SifaNetConfig, name, defaults, switches), name)
 
 
-@register_model
+@register_model()
 def sifa_net_tiny(**switches: object) -> SifaNet:
     """Small enough for two CPU cores: the shipped demo model. Two SIFA blocks in each of res4 and res5."""
     small = {"layers": (1, 1, 2, 2), "width": 32, "num_classes": 15, "input_size": 112}
     return _build("sifa_net_tiny", small, switches)
 
 
-@register_model
+@register_model()
 def sifa_net_r50(**switches: object) -> SifaNet:
     """SIFA-Net with a ResNet-50."""
     return _build("sifa_net_r50", {}, switches)
 
 
-@register_model
+@register_model()
 def sifa_net_r101(**switches: object) -> SifaNet:
     """SIFA-Net with a ResNet-101."""
     return _build("sifa_net_r101", {"layers": (3, 4, 23, 3)}, switches)
