@@ -84,8 +84,9 @@ def results(dataset: str) -> list[Result]:
     if dataset in ("kinetics400", "kinetics600"):
         rows = _TABLE_2 if dataset == "kinetics400" else _TABLE_3
         return [Result(*row, "2" if dataset == "kinetics400" else "3") for row in rows]
-    first = 5 if dataset == "something_v1" else 7
-    return [Result(*row[:5], row[first], row[first + 1], "4") for row in _TABLE_4 if row[first] is not None]
+    last = 7 if dataset == "something_v1" else 9
+    chosen = [(*row[:5], *row[last - 2 : last]) for row in _TABLE_4]
+    return [Result(*row, "4") for row in chosen if row[5] is not None]
 
 
 def ablations(table: str) -> list[Ablation]:
@@ -95,8 +96,10 @@ def ablations(table: str) -> list[Ablation]:
     return [Ablation(table, *row) for row in _TABLES_1[table]]
 
 
+_Row = tuple[str, str, int | None, int | None, int | None, float, float | None]
+
 # method, backbone, frames, GFLOPs, views, top-1, top-5 on Kinetics-400
-_TABLE_2: tuple[tuple[str, str, int | None, int | None, int | None, float, float | None], ...] = (
+_TABLE_2: tuple[_Row, ...] = (
     ("I3D", "Inception", None, 108, None, 72.1, 90.3),
     ("TSN", "Inception", None, 80, 10, 72.5, 90.2),
     ("MF-Net", "R34", None, 11, 50, 72.8, 90.4),
@@ -130,7 +133,7 @@ _TABLE_2: tuple[tuple[str, str, int | None, int | None, int | None, float, float
 )
 
 # method, backbone, frames, GFLOPs, views, top-1, top-5 on Kinetics-600
-_TABLE_3: tuple[tuple[str, str, int | None, int | None, int | None, float, float | None], ...] = (
+_TABLE_3: tuple[_Row, ...] = (
     ("I3D", "Inception", None, 108, None, 71.9, 90.1),
     ("SlowFast", "R50+R50", None, 36, 30, 78.8, 94.0),
     ("SIFA-Net", "R50", 16, 25, 30, 79.6, 94.5),

@@ -75,7 +75,7 @@ def test_ablations():
 
 
 def test_the_same_run_is_the_same_in_every_table():
-    """The full block in res5 stands in 1a to 1d, the plain network in 1a, 1d and 1e, the whole model in 1d, 1e and 2."""
+    """The full block in res5 stands in 1a to 1d, the plain network in 1a, 1d and 1e, the whole one in 1d, 1e and 2."""
     in_res5 = [ablations("1a")[3], ablations("1b")[4], ablations("1c")[1], ablations("1d")[1]]
     plain = [ablations("1a")[0], ablations("1d")[0], ablations("1e")[0]]
     for rows in (in_res5, plain, [ablations("1d")[3], ablations("1e")[5]]):
