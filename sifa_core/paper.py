@@ -82,11 +82,15 @@ def results(dataset: str) -> list[Result]:
     if dataset not in DATASETS:
         raise UnknownNameError(f"The paper has no results on {dataset!r}; choose one of {', '.join(DATASETS)}.")
     if dataset in ("kinetics400", "kinetics600"):
-        rows = _TABLE_2 if dataset == "kinetics400" else _TABLE_3
-        return [Result(*row, "2" if dataset == "kinetics400" else "3") for row in rows]
-    last = 7 if dataset == "something_v1" else 9
-    chosen = [(*row[:5], *row[last - 2 : last]) for row in _TABLE_4]
-    return [Result(*row, "4") for row in chosen if row[5] is not None]
+        number, table = ("2", _TABLE_2) if dataset == "kinetics400" else ("3", _TABLE_3)
+        return [Result(*row, number) for row in table]
+    columns = slice(0, 2) if dataset == "something_v1" else slice(2, 4)
+    rows = []
+    for method, backbone, frames, gflops, views, *accuracies in _TABLE_4:
+        top1, top5 = accuracies[columns]
+        if top1 is not None:
+            rows.append(Result(method, backbone, frames, gflops, views, top1, top5, "4"))
+    return rows
 
 
 def ablations(table: str) -> list[Ablation]:
