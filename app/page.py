@@ -6,8 +6,6 @@ holds nothing but the token of its own. What is shown of an analysis is the view
 
 from __future__ import annotations
 
-import functools
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,20 +18,14 @@ from app.endpoints import add_endpoints
 from app.explorer import READ_CHOICE, build_explorer, explorer_value, selection_of
 from app.service import Service, UnknownExampleError
 from app.shelf import build_mark, build_shelf
+from app.tabs import TABS
 from app.uploads import only_uploads
-from sifa_core import SifaError
+from app.visit import MODEL_QUEUE, QUIET, Updates, Visit
 
-MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 EXAMPLES_QUEUE: dict[str, Any] = {"concurrency_id": "examples", "concurrency_limit": 8}
 """Examples are analysed ahead: whoever opens one need not wait for the uploads of others."""
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-UNEXPECTED = "Something went wrong here, not with what you did; please try again or choose another clip."
 FILE_TYPES = ["video", ".mkv", ".avi", ".mov", ".webm", ".gif", ".m4v"]
 SAVES = {"png": "Figure PNG", "html": "Viewer HTML", "json": "Numbers JSON"}
-
-log = logging.getLogger("app")
-
-Updates = dict[Component, Any]
 
 
 def build_page(service: Service) -> gr.Blocks:
@@ -56,11 +48,16 @@ def build_page(service: Service) -> gr.Blocks:
                     kind: gr.Button(SAVES[kind], elem_id=f"save-{kind}", size="sm", min_width=0, scale=0)
                     for kind in KINDS
                 }
-        explorer = build_explorer()
+        with gr.Tabs(selected="explore", elem_id="tabs") as tabs:
+            visit = Visit(service, token, choice, notice, tabs)
+            with gr.Tab("Explore", id="explore"):
+                explorer = build_explorer()
+            for entry in TABS:
+                with gr.Tab(entry.title, id=entry.id, elem_id=f"tab-{entry.id}") as space:
+                    entry.build(visit, space)
         courier, mark = build_courier(), build_mark()
 
         everything: list[Component] = [token, mark, status, notice, explorer]
-        guard = functools.partial(_guarded, notice)
 
         def arrive(key: str, example: str = "") -> Updates:
             kept = service.kept(key)
@@ -72,7 +69,7 @@ def build_page(service: Service) -> gr.Blocks:
                 explorer: explorer_value(kept.payload, example),
             }
 
-        @guard
+        @visit.guard
         def open_example(event: gr.SelectData) -> Iterator[Updates]:
             name = str(event.value)
             key = service.kept_example(name)
@@ -81,7 +78,7 @@ def build_page(service: Service) -> gr.Blocks:
                 key = service.open_example(name)
             yield arrive(key, name)
 
-        @guard
+        @visit.guard
         def open_link(request: gr.Request) -> Iterator[Updates]:
             if not service.examples:
                 yield {notice: fragments.failure("There are no example clips here; add a clip of your own.")}
@@ -94,7 +91,7 @@ def build_page(service: Service) -> gr.Blocks:
                 sentence = f"There is no example {name!r} here, so this is the first one."
                 yield arrive(service.open_example(first), first) | {notice: fragments.failure(sentence)}
 
-        @guard
+        @visit.guard
         def open_upload(path: str | None) -> Iterator[Updates]:
             if path is None:
                 return
@@ -104,7 +101,7 @@ def build_page(service: Service) -> gr.Blocks:
             yield arrive(service.analyze(clip))
 
         def download(kind: str) -> Callable[..., Iterator[Updates]]:
-            @guard
+            @visit.guard
             def save(key: str, chosen: Any) -> Iterator[Updates]:
                 analysis = service.analysis(key)
                 selection = selection_of(analysis, chosen)
@@ -138,19 +135,3 @@ def _forget(event: Any, component: Component) -> None:
     here, that there is nothing. The browser itself is told nothing and keeps what it shows.
     """
     event.then(lambda value: None, component, None, js="() => [{}]", queue=False, **QUIET)
-
-
-def _guarded(notice: Component, handler: Callable[..., Iterator[Updates]]) -> Callable[..., Iterator[Updates]]:
-    """The handler with its errors told in `notice`: the page keeps whatever it was showing."""
-
-    @functools.wraps(handler)
-    def safe(*arguments: Any) -> Iterator[Updates]:
-        try:
-            yield from handler(*arguments)
-        except SifaError as error:
-            yield {notice: fragments.failure(str(error))}
-        except Exception:
-            log.exception("%s failed", handler.__name__)
-            yield {notice: fragments.failure(UNEXPECTED)}
-
-    return safe

@@ -1,0 +1,25 @@
+"""The tabs beside Explore, in the order of the page. Each is one module with `build(visit, tab)`.
+
+A tab computes nothing until it is opened: it listens to `tab.select`, and to `visit.token` for a change of the clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gradio as gr
+
+from app.visit import Visit
+
+
+@dataclass(frozen=True)
+class TabEntry:
+    """One tab: its id in links, its title, and what fills it."""
+
+    id: str
+    title: str
+    build: Callable[[Visit, gr.Tab], None]
+
+
+TABS: tuple[TabEntry, ...] = ()

@@ -1,0 +1,55 @@
+"""What the parts of the page share: the service, the visitor's clip and choice, and one way to report errors."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from app import fragments
+from app.service import Service
+from sifa_core import SifaError
+
+MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+"""One handler at a time of those that need the model."""
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+UNEXPECTED = "Something went wrong here, not with what you did; please try again or choose another clip."
+
+log = logging.getLogger("app")
+
+Updates = dict[Component, Any]
+Handler = Callable[..., Iterator[Updates]]
+
+
+@dataclass(frozen=True)
+class Visit:
+    """The components of one page that more than one tab reads or writes."""
+
+    service: Service
+    token: gr.State
+    """Key of the analysis that is shown, see `Service.analysis`; empty before the first."""
+    choice: gr.JSON
+    """Never shown: takes what is chosen in the viewer, read by `app.explorer.READ_CHOICE` in the browser."""
+    notice: gr.HTML
+    """The line for progress and errors; tabs leave everything else as it was when something fails."""
+    tabs: gr.Tabs
+
+    def guard(self, handler: Handler) -> Handler:
+        """The handler with its errors told in `notice`: the page keeps whatever it was showing."""
+
+        @functools.wraps(handler)
+        def safe(*arguments: Any) -> Iterator[Updates]:
+            try:
+                yield from handler(*arguments)
+            except SifaError as error:
+                yield {self.notice: fragments.failure(str(error))}
+            except Exception:
+                log.exception("%s failed", handler.__name__)
+                yield {self.notice: fragments.failure(UNEXPECTED)}
+
+        return safe
