@@ -14,22 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from sifa_core.errors import CheckpointError, UnknownNameError
 from sifa_core.models.base import VideoModel
+from sifa_core.models.hub import HUB_PREFIX, download
 from sifa_core.models.registry import create_model, model_names
+from sifa_core.models.weights_file import ENDINGS, check_fit, read_weights
 from sifa_core.paths import CHECKPOINTS
 
 FORMAT = "sifa-explorer/1"
-PICKLES = (".pth", ".pt", ".bin")
-HUB_PREFIX = "hf://"
-HUB_FILE = "model.safetensors"
-LISTED_KEYS = 6
-"""Unmatched keys that an error spells out; it counts the rest."""
 
 
 def save_checkpoint(path: str | Path, model: VideoModel, facts: dict[str, Any] | None = None) -> Path:
@@ -76,11 +72,11 @@ def load_model(
     """
     text = str(name)
     if text.startswith(HUB_PREFIX):
-        model = _from_file(_download(text.removeprefix(HUB_PREFIX)), architecture, labels, "own")
+        model = _from_file(download(text.removeprefix(HUB_PREFIX)), architecture, labels, "own")
     elif text in model_names():
         shipped = CHECKPOINTS / f"{text}.safetensors"
         model = _from_file(shipped, None, labels, "demo") if shipped.exists() else untrained_model(text)
-    elif Path(text).suffix in (".safetensors", *PICKLES):
+    elif Path(text).suffix in ENDINGS:
         model = _from_file(Path(text), architecture, labels, "own")
     else:
         raise UnknownNameError(
@@ -103,12 +99,7 @@ def untrained_model(name: str) -> VideoModel:
 
 
 def _from_file(path: Path, architecture: str | None, labels: Sequence[str] | None, status: str) -> VideoModel:
-    if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint file {path.name}.")
-    try:
-        state, metadata = _read_pickle(path) if path.suffix in PICKLES else _read_safetensors(path)
-    except OSError as error:
-        raise CheckpointError(f"The checkpoint {path.name} cannot be read: {error.strerror}.") from error
+    state, metadata = read_weights(path)
     config, facts = metadata.get("config") or {}, metadata.get("facts") or {}
     if not isinstance(config, dict) or not isinstance(facts, dict):
         raise CheckpointError(f"The checkpoint {path.name} describes itself in a form that is not known here.")
@@ -146,51 +137,5 @@ def load_state(model: VideoModel, state: dict[str, Tensor], source: str) -> None
         for key in own
         if key in state and state[key].shape != own[key].shape
     ]
-    if problems:
-        listed = "; ".join(problems[:LISTED_KEYS])
-        more = f"; and {len(problems) - LISTED_KEYS} more" if len(problems) > LISTED_KEYS else ""
-        raise CheckpointError(f"{source} does not fit {model.info.name}: {listed}{more}.")
+    check_fit(problems, source, model.info.name)
     model.load_state_dict(state)
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-        return state, {key: json.loads(metadata[key]) for key in ("config", "labels", "facts") if key in metadata}
-    except (safetensors.SafetensorError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path.name} is not a readable safetensors file.") from error
-
-
-def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A torch file: a state dict, or one under "state_dict" or "model", maybe with "config" and "labels" beside it."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)  # anything else could run code
-    except OSError:
-        raise
-    except Exception as error:  # torch raises many types for a broken or unsafe pickle
-        raise CheckpointError(f"{path.name} is not a torch file that holds only weights.") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path.name} holds no state dict.")
-    state = content.get("state_dict", content.get("model", content))
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()) or not state:
-        raise CheckpointError(f"{path.name} holds no state dict.")
-    state = {key.removeprefix("module."): value for key, value in state.items()}  # DistributedDataParallel's prefix
-    return state, content if state is not content else {}
-
-
-def _download(repository: str) -> Path:
-    """`model.safetensors` of a Hub repository, from the local cache if it is there."""
-    import huggingface_hub  # only needed here, and slow to import
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(huggingface_hub.hf_hub_download(repository, HUB_FILE))
-    except HFValidationError as error:
-        raise CheckpointError(
-            f"{HUB_PREFIX}{repository} is no repository name; write {HUB_PREFIX}user/repo."
-        ) from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{HUB_PREFIX}{repository} cannot be downloaded: {reason}") from error

@@ -1,0 +1,66 @@
+"""Files of weights, read safely: .safetensors, and torch files that hold nothing but tensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from torch import Tensor
+
+from sifa_core.errors import CheckpointError
+
+PICKLES = (".pth", ".pt", ".bin")
+ENDINGS = (".safetensors", *PICKLES)
+LISTED_KEYS = 6
+"""Unmatched keys that an error spells out; it counts the rest."""
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a file by name, and what it says about itself ("config", "labels", "facts").
+
+    Raises CheckpointError if there is no such file or it cannot be read.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"There is no checkpoint file {path.name}.")
+    try:
+        return _read_pickle(path) if path.suffix in PICKLES else _read_safetensors(path)
+    except OSError as error:
+        raise CheckpointError(f"The checkpoint {path.name} cannot be read: {error.strerror}.") from error
+
+
+def check_fit(problems: Sequence[str], source: str, model: str) -> None:
+    """Raise CheckpointError naming the first of `problems` and counting the rest, if there are any."""
+    if problems:
+        more = f"; and {len(problems) - LISTED_KEYS} more" if len(problems) > LISTED_KEYS else ""
+        raise CheckpointError(f"{source} does not fit {model}: {'; '.join(problems[:LISTED_KEYS])}{more}.")
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+        return state, {key: json.loads(metadata[key]) for key in ("config", "labels", "facts") if key in metadata}
+    except (safetensors.SafetensorError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path.name} is not a readable safetensors file.") from error
+
+
+def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A torch file: a state dict, or one under "state_dict" or "model", maybe with "config" and "labels" beside it."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)  # anything else could run code
+    except OSError:
+        raise
+    except Exception as error:  # torch raises many types for a broken or unsafe pickle
+        raise CheckpointError(f"{path.name} is not a torch file that holds only weights.") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path.name} holds no state dict.")
+    state = content.get("state_dict", content.get("model", content))
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()) or not state:
+        raise CheckpointError(f"{path.name} holds no state dict.")
+    state = {key.removeprefix("module."): value for key, value in state.items()}  # DistributedDataParallel's prefix
+    return state, content if state is not content else {}
