@@ -90,7 +90,9 @@ class OptimizerConfig:
     offset_lr_factor: float = 0.1
     """Learning rate of the offset predictors over that of the rest."""
     offset_penalty: float = 0.0
-    """Weight of the mean squared offset (cells, summed over SIFA layers) in the loss."""
+    """Weight in the loss of how far sampling points lie from `offset_target` (summed over SIFA layers)."""
+    offset_target: Literal["cell", "motion"] = "cell"
+    """Where that draws them: "cell" to the regular grid, "motion" to where the cell's content goes (motion15 only)."""
     freeze_offsets_steps: int = 0
     """Steps for which the offset predictors stay as they are."""
     warmup_steps: int = 0
@@ -154,6 +156,10 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     run: RunConfig = field(default_factory=RunConfig)
+
+    def __post_init__(self) -> None:
+        if self.optimizer.offset_target == "motion" and self.data.kind != "motion15":
+            raise ConfigError("optimizer.offset_target=motion needs data.kind=motion15, whose true motion is known.")
 
 
 def _at_least(config: Any, least: int, *names: str) -> None:

@@ -99,7 +99,7 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
         with accelerator.accumulate(model):
             with accelerator.autocast():
                 logits = model(video).float()
-                loss = criterion(logits, labels) + penalty.take()
+                loss = criterion(logits, labels) + penalty.take(data.motion)
             if not torch.isfinite(loss):
                 raise TrainingError(f"The loss is {loss.item()} at step {progress.step}; try a lower learning rate.")
             accelerator.backward(loss)

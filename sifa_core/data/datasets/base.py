@@ -31,6 +31,8 @@ class Item:
     label: int = -1
     speed: float = float("nan")
     """Cells per feature frame where it is known (motion15)."""
+    motion: NDArray[np.float32] | None = None
+    """[F,H/8,W/8,2], see MotionSample.cell_motion, where it is known and was asked for."""
     failure: str = ""
     """Name of the file and what is wrong with it; empty if all is well."""
 
@@ -60,6 +62,8 @@ class Batch:
     speeds: torch.Tensor
     """float32 [B]."""
     failures: tuple[str, ...]
+    motion: torch.Tensor | None = None
+    """float32 [B,F,H/8,W/8,2] if every sample knows it, see MotionSample.cell_motion."""
 
 
 def collate(items: Sequence[Item]) -> Batch:
@@ -70,11 +74,13 @@ def collate(items: Sequence[Item]) -> Batch:
         if good
         else torch.empty(0, dtype=torch.uint8)
     )
+    motions = [item.motion for item in good if item.motion is not None]
     return Batch(
         clips,
         torch.tensor([item.label for item in good], dtype=torch.int64),
         torch.tensor([item.speed for item in good], dtype=torch.float32),
         tuple(item.failure for item in items if item.failure),
+        torch.from_numpy(np.stack(motions)) if motions and len(motions) == len(good) else None,
     )
 
 

@@ -29,6 +29,7 @@ class MotionDataset:
         fresh: draw a new clip for every position of the stream instead of repeating `size` clips in every epoch.
         ramp: positions over which the difficulty rises from a third to the config's; 0 for none.
         control: one of CONTROLS; takes the order of the frames away, or all motion.
+        with_motion: samples also tell how their cells truly move.
     """
 
     labels: tuple[str, ...] = LABELS
@@ -45,12 +46,14 @@ class MotionDataset:
         fresh: bool = False,
         ramp: int = 0,
         control: str = "none",
+        with_motion: bool = False,
     ) -> None:
         if control not in CONTROLS:
             raise ConfigError(f"There is no control {control!r}; choose one of {', '.join(CONTROLS)}.")
         self.split, self.size, self.seed = split, size, seed
         self.config = config or MotionConfig()
         self.shapes, self.group, self.fresh, self.ramp, self.control = shapes, group, fresh, ramp, control
+        self.with_motion = with_motion
 
     def __len__(self) -> int:
         return self.size
@@ -63,8 +66,8 @@ class MotionDataset:
             config = replace(config, height=self.shapes[shape][0], width=self.shapes[shape][1])
         if self.ramp > 0 and position < self.ramp:
             config = replace(config, difficulty=config.difficulty * (1 + 2 * position / self.ramp) / 3)
-        sample = render(self.seed, self.split, position if self.fresh else index, config)
-        return Item(self._ordered(sample.frames, index)[None], sample.label, sample.speed)
+        sample = render(self.seed, self.split, position if self.fresh else index, config, cell_motion=self.with_motion)
+        return Item(self._ordered(sample.frames, index)[None], sample.label, sample.speed, sample.cell_motion)
 
     def _ordered(self, frames: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
         if self.control == "shuffled":

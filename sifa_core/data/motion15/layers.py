@@ -112,13 +112,22 @@ def flow_between(background: Layer, layers: list[Layer], frame: int, owner: NDAr
     """Flow of every pixel of `frame` to the next frame, float32 [H,W,2] (x right, y down), in pixels."""
     height, width = owner.shape
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float64)
-    flow = np.empty((height, width, 2), np.float32)
+    return displacement(background, layers, frame, frame + 1, grid, owner).astype(np.float32)
+
+
+def displacement(
+    background: Layer, layers: list[Layer], frame: int, later: int, points: Floats, owner: NDArray[np.int8]
+) -> Floats:
+    """How far each point [...,2] of `frame` has moved in frame `later`, in pixels, x right and y down.
+
+    `owner` [...] is the index of the layer seen at each point, -1 for the background.
+    """
+    moved = np.empty_like(points)
     for index in range(-1, len(layers)):
         seen = owner == index
         if not seen.any():
             continue
         place = (layers[index] if index >= 0 else background).place
-        step = place[frame + 1] @ np.linalg.inv(place[frame])
-        points = grid[seen]
-        flow[seen] = points @ step[:2, :2].T + step[:2, 2] - points
-    return flow
+        step = place[later] @ np.linalg.inv(place[frame])
+        moved[seen] = points[seen] @ step[:2, :2].T + step[:2, 2] - points[seen]
+    return moved

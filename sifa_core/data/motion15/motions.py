@@ -15,6 +15,8 @@ from sifa_core.data.motion15.labels import LABELS
 
 CELL = 16
 """Pixels of a cell of the res4 map."""
+SMALL_CELL = 8
+"""Pixels of a cell of the res3 map, the finest one with SIFA layers."""
 FEATURE_STEP = 4
 """Input frames between two feature frames."""
 PIXELS_PER_FRAME = CELL / FEATURE_STEP

@@ -6,16 +6,17 @@ Everything follows from (seed, split, index), whichever process draws it. T fram
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sifa_core.data.motion15.labels import LABELS, speed_bin
-from sifa_core.data.motion15.layers import Layer, draw_frame, flow_between
+from sifa_core.data.motion15.layers import Layer, displacement, draw_frame, flow_between
 from sifa_core.data.motion15.look import degrade
 from sifa_core.data.motion15.material import SPLITS, material
-from sifa_core.data.motion15.motions import CELL, FEATURE_STEP, Plan, make_plan
+from sifa_core.data.motion15.motions import CELL, FEATURE_STEP, SMALL_CELL, Plan, make_plan
 from sifa_core.data.motion15.scene import make_background, make_layers
 from sifa_core.errors import ConfigError
 
@@ -63,6 +64,10 @@ class MotionSample:
     moving: NDArray[np.bool_] | None = None
     """[T,H,W], pixels of the moving object, or all of them where the camera moves. On request."""
 
+    cell_motion: NDArray[np.float32] | None = None
+    """[F,H/8,W/8,2], x right and y down: pixels that the centre of each cell of 8 pixels moves from each of F feature
+    frames to the next, 0 for the last one; NaN where it leaves the picture. On request."""
+
     @property
     def speed_bin(self) -> int:
         """Index into SPEED_BINS."""
@@ -77,7 +82,13 @@ def label_of(seed: int, split: str, index: int) -> int:
 
 
 def render(
-    seed: int, split: str, index: int, config: MotionConfig | None = None, *, truth: bool = False
+    seed: int,
+    split: str,
+    index: int,
+    config: MotionConfig | None = None,
+    *,
+    truth: bool = False,
+    cell_motion: bool = False,
 ) -> MotionSample:
     """Draw one clip.
 
@@ -87,6 +98,7 @@ def render(
         index: which clip, from 0; there is no end.
         config: size and difficulty.
         truth: also return flow and the mask of moving pixels (slower).
+        cell_motion: also return how the cells move from feature frame to feature frame.
 
     Raises:
         ConfigError: an unknown split or a negative index or seed.
@@ -113,12 +125,27 @@ def render(
         "shake": round(plan.shake, 2),
         "size": round(plan.size, 2),
     }
+    owners = [owner for _, owner in drawn]
     flow = moving = None
     if truth:
-        owners = [owner for _, owner in drawn]
         flow = np.stack([flow_between(background, layers, frame, owners[frame]) for frame in range(len(owners) - 1)])
         moving = _moving(background, layers, owners)
-    return MotionSample(frames, label, _speed(plan, height, width), facts, flow, moving)
+    cells = _cell_motion(background, layers, owners) if cell_motion else None
+    return MotionSample(frames, label, _speed(plan, height, width), facts, flow, moving, cells)
+
+
+def _cell_motion(background: Layer, layers: list[Layer], owners: list[NDArray[np.int8]]) -> NDArray[np.float32]:
+    height, width = owners[0].shape
+    rows, columns = np.mgrid[SMALL_CELL // 2 : height : SMALL_CELL, SMALL_CELL // 2 : width : SMALL_CELL]
+    centres = np.stack([columns, rows], axis=-1) - 0.5
+    middles = range(FEATURE_STEP // 2, len(owners), FEATURE_STEP)
+    motion = np.zeros((len(middles), *centres.shape))
+    for number, (frame, later) in enumerate(pairwise(middles)):
+        moved = displacement(background, layers, frame, later, centres, owners[frame][rows, columns])
+        there = centres + moved
+        inside = (there >= -0.5) & (there <= np.array([width, height]) - 0.5)
+        motion[number] = np.where(inside.all(axis=-1, keepdims=True), moved, np.nan)
+    return motion.astype(np.float32)
 
 
 def _moving(background: Layer, layers: list[Layer], owners: list[NDArray[np.int8]]) -> NDArray[np.bool_]:
