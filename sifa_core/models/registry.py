@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sifa_core.errors import UnknownNameError
 from sifa_core.layers.registry import check_choice
+from sifa_core.models.imagenet import initialise_from_images, starting_switches
 
 if TYPE_CHECKING:
     from sifa_core.models.base import VideoModel
@@ -46,20 +48,33 @@ def preset_names(name: str) -> tuple[str, ...]:
     return tuple(_PRESETS[_check_name(name)])
 
 
-def create_model(name: str, *, preset: str = PAPER, **switches: Any) -> VideoModel:
-    """An untrained model in training mode.
+def create_model(
+    name: str, *, preset: str = PAPER, weights: str | Path | None = None, inflate: str = "central", **switches: Any
+) -> VideoModel:
+    """A model in training mode, untrained or with an image network's weights.
 
     Args:
         name: one of `model_names()`.
         preset: a named set of switches to start from, one of `preset_names(name)`.
+        weights: "imagenet" fetches the matching image network (`sifa_core.models.imagenet.SOURCES`) from the Hugging
+            Face Hub; a path reads it from a .safetensors or .pth file in the naming of timm, torchvision or, for Swin,
+            its authors. SIFA-Net then has `gate="channel"`, so that it starts as that network frame by frame, unless
+            the preset or the switches name a gate. What was not matched is in `model.info.facts["start"]`.
+        inflate: how the image stem is spread over the frames that ours merges: "central" or "mean".
         switches: fields of the model's configuration, e.g. `num_classes=400, temporal="none", kernel_size=5`.
 
     Raises:
         UnknownNameError: no such model.
         ConfigError: an unknown switch, or a value that the switch does not take.
+        CheckpointError: `weights` cannot be had or do not fit; unmatched keys are listed.
     """
     check_choice("preset", preset, preset_names(name))
-    return _FACTORIES[name](**{**_PRESETS[name][preset], **switches})
+    chosen = {**_PRESETS[name][preset], **switches}
+    if not weights:
+        return _FACTORIES[name](**chosen)
+    model = _FACTORIES[name](**{**starting_switches(name, weights), **chosen})
+    initialise_from_images(model, weights, inflate)
+    return model
 
 
 def _check_name(name: str) -> str:

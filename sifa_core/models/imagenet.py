@@ -1,0 +1,135 @@
+"""Starting from an image network: weights from the Hub or a file, names mapped, the stem inflated along time.
+
+Legend: C channels, s temporal stride, h x w kernel of the stem.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sifa_core.errors import CheckpointError, ConfigError
+from sifa_core.layers.registry import check_choice
+from sifa_core.models.base import VideoModel
+from sifa_core.models.hub import download
+from sifa_core.models.image_names import resnet_names, swin_names
+from sifa_core.models.weights_file import check_fit, read_weights
+
+IMAGENET = "imagenet"
+INFLATIONS = ("central", "mean")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the image network of an architecture is, and what a start from it needs."""
+
+    repository: str
+    """Repository on the Hub."""
+    switches: Mapping[str, Any] = field(default_factory=dict)
+    """Switches that a start from it takes unless they are named."""
+
+
+_GATED = {"gate": "channel"}
+"""Without a gate, the aggregate (about three times the query's size) would drown what the image network has learnt: its
+last BatchNorm of a residual branch is not zero, as it is when training from scratch."""
+
+SOURCES = {
+    "sifa_net_r50": Source("timm/resnet50.tv_in1k", _GATED),
+    "sifa_net_r101": Source("timm/resnet101.tv_in1k", _GATED),
+    "sifa_transformer_t": Source("timm/swin_tiny_patch4_window7_224.ms_in1k"),
+    "sifa_transformer_s": Source("timm/swin_small_patch4_window7_224.ms_in1k"),
+    "sifa_transformer_b": Source("timm/swin_base_patch4_window7_224.ms_in1k"),
+}
+"""Model name -> its image network. For ResNets torchvision's first weights (plain recipe, 76.1 and 77.4 % top-1): the
+start that the networks of the paper's time had; recipes with heavier regularisation score higher on ImageNet, yet
+their features are not known to be the better start for video. For Swin its authors' weights of ImageNet-1K."""
+
+_FAMILIES: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = {
+    "sifa_net": resnet_names,
+    "sifa_transformer": swin_names,
+}
+
+_DISPENSABLE = ("patch_embed.norm.",)
+"""What a network may do without although its image network has it: `patch_norm=False` of SIFA-Transformer."""
+
+
+def starting_switches(name: str, weights: str | Path) -> Mapping[str, Any]:
+    """Switches that the model `name` takes for a start from `weights` unless the caller names them.
+
+    Raises ConfigError if there are no ImageNet weights for this model.
+    """
+    if name in SOURCES:
+        return SOURCES[name].switches
+    if str(weights) == IMAGENET:
+        raise ConfigError(f"There are no ImageNet weights for {name}; there are for {', '.join(SOURCES)}.")
+    return _GATED if name.startswith("sifa_net") else {}
+
+
+def initialise_from_images(model: VideoModel, weights: str | Path, inflate: str) -> None:
+    """Copy an image network into `model`, and note under `model.info.facts["start"]` what was and was not taken.
+
+    The temporal modules and the head keep the start that they have. "central" puts the stem's image kernel at the
+    middle of its s frames (I3D's alternative, exact on single frames), "mean" spreads it evenly over them; on a still
+    clip both give the image network's features.
+
+    Args:
+        model: a freshly built network.
+        weights: "imagenet" for the Hub, or a file in timm's, torchvision's or the Swin authors' naming.
+        inflate: "central" or "mean".
+
+    Raises:
+        ConfigError: another value of `inflate`.
+        CheckpointError: the weights cannot be had or do not fit; unmatched keys are listed.
+    """
+    check_choice("inflate", inflate, INFLATIONS)
+    from_hub = str(weights) == IMAGENET
+    source = SOURCES[model.info.name].repository if from_hub else Path(weights).name
+    state, metadata = read_weights(download(source) if from_hub else Path(weights))
+    if "config" in metadata:
+        raise CheckpointError(f"{source} holds a video network of this project, not an image network; use load_model.")
+    names = next(function for family, function in _FAMILIES.items() if model.info.name.startswith(family))
+    own = model.state_dict()
+    found = {key: value for key, value in names(state).items() if key in own or not key.startswith(_DISPENSABLE)}
+    used = {id(value) for value in found.values()}
+    taken = {key: _inflate(value, own[key], inflate) if key in own else value for key, value in found.items()}
+    missing = [key for key in own if key not in taken and not key.endswith("num_batches_tracked")]
+    problems = [f"{key} is missing" for key in missing if not _has_own_start(key)]
+    problems += [f"{key} is unexpected" for key in taken if key not in own]
+    problems += [
+        f"{key} is {tuple(value.shape)} instead of {tuple(own[key].shape)}"
+        for key, value in taken.items()
+        if key in own and own[key].shape != value.shape
+    ]
+    check_fit(problems, source, model.info.name)
+    model.load_state_dict(taken, strict=False)
+    start = {
+        "weights": source,
+        "inflate": inflate,
+        "not_in_the_file": missing,
+        "left_out_of_the_file": [key for key, value in state.items() if id(value) not in used],
+    }
+    model.info = dataclasses.replace(model.info, facts={**model.info.facts, "start": start})
+
+
+def _inflate(image: Tensor, own: Tensor, how: str) -> Tensor:
+    """A stem's image kernel (C, 3, h, w) -> (C, 3, s, h, w); everything else as it is."""
+    if own.ndim != 5 or image.ndim != 4:
+        return image
+    frames = own.shape[2]
+    if how == "mean":
+        return image.unsqueeze(2).expand(-1, -1, frames, -1, -1) / frames
+    inflated = torch.zeros(*image.shape[:2], frames, *image.shape[2:], dtype=image.dtype)
+    inflated[:, :, frames // 2] = image
+    return inflated
+
+
+def _has_own_start(key: str) -> bool:
+    """Whether a parameter belongs to what image networks lack: the temporal modules and this project's head."""
+    parts = key.split(".")
+    return "temporal" in parts or parts[0] in ("fc", "head")
