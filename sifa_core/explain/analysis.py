@@ -18,7 +18,8 @@ from torch import Tensor
 from sifa_core.data import Clip
 from sifa_core.data.transforms import to_model_input
 from sifa_core.errors import ModelError, QueryError
-from sifa_core.explain.geometry import FeatureGrid
+from sifa_core.explain.flow import FlowAgreement, agreement, estimated_flow, given_flow, true_motion
+from sifa_core.explain.geometry import FeatureGrid, FloatArray
 from sifa_core.explain.grad_cam import grad_cam
 from sifa_core.explain.maps import SCOPES, enlarge, normalise
 from sifa_core.explain.points import Query, SamplingPoints, compose_points
@@ -100,6 +101,7 @@ class Analysis:
         self._video = video
         self._grad_cams: dict[tuple[str, int], NDArray[np.float32]] = {}
         self._statistics: dict[str, OffsetStatistics] = {}
+        self._agreements: dict[str, FlowAgreement] = {}
 
     @property
     def layers(self) -> list[str]:
@@ -188,6 +190,23 @@ class Analysis:
         if layer not in self._statistics:
             self._statistics[layer] = offset_statistics(self.traces[layer], self.grid(layer))
         return self._statistics[layer]
+
+    def flow_agreement(self, layer: str | None = None, flow: FloatArray | None = None) -> FlowAgreement:
+        """How well a layer's attention-weighted displacement agrees with the clip's motion, frame by frame.
+
+        `flow` [N-1, H, W, 2] is the true flow in pixels from each frame of the clip to the next; without it OpenCV's
+        DIS flow stands in. Raises QueryError for a flow of another shape.
+        """
+        layer = self.check_layer(layer)
+        if flow is not None:
+            [truth] = true_motion(given_flow(flow, self.clip.frames), self.frame_index, [self.grid(layer)])
+            return agreement(self.traces[layer], truth)
+        if not self._agreements:  # the flow is what takes time, so it is estimated once for all layers
+            grids = [self.grid(name) for name in self.layers]
+            truths = true_motion(estimated_flow(self.clip.frames), self.frame_index, grids)
+            found = zip(self.traces.items(), truths, strict=True)
+            self._agreements = {name: agreement(trace, truth) for (name, trace), truth in found}
+        return self._agreements[layer]
 
     def select(
         self, query: Query | None = None, layer: str | None = None, levels: int | None = None, target: Target = None

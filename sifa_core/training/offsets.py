@@ -14,14 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from sifa_core.data.motion15 import MotionConfig, MotionSample, render
+from sifa_core.explain.flow import agreement, centres, follow, moves
 from sifa_core.explain.geometry import FeatureGrid, FloatArray, regular_taps
-from sifa_core.explain.statistics import attention_shares, offset_statistics
+from sifa_core.explain.statistics import offset_statistics
 from sifa_core.explain.trace import LayerTrace, Trace
 from sifa_core.models.base import VideoModel
 from sifa_core.training.stream import normalise
-
-LEAST_MOTION = 0.25
-"""Cells that a place must move, from one feature frame to the next, to count as moving."""
 
 
 @dataclass
@@ -99,26 +97,16 @@ def _add(report: LayerReport, layer: LayerTrace, sample: MotionSample, stride: i
     report.largest = max(report.largest, float(statistics.max_magnitude.max()))
     report.out_of_frame += float(statistics.out_of_frame.mean())
     report.entropy += float(statistics.attention_entropy.mean())
-    taps = regular_taps(layer.kernel_size)[:, :, None, None]
     row, column = np.mgrid[:rows, :columns]
-    places = np.moveaxis(np.stack([column, row]) + taps, 1, -1)
+    places = np.moveaxis(np.stack([column, row]) + regular_taps(layer.kernel_size)[:, :, None, None], 1, -1)
     report.regular_out_of_frame += 1 - float(grid.contains(grid.to_pixels(places)).mean())
-    shares = attention_shares(layer.weights)
-    found = (shares[:, :, None] * (taps + layer.offset)).sum(1)  # [T, 2, h, w]
-    regular = (shares[:, :, None] * taps).sum(1)
-    for frame in range(len(sample.frames) // stride - 1):
-        truth, moving = true_displacement(sample, grid, frame * stride + stride // 2, stride)
-        if not moving.any():
-            continue
-        true = truth[moving].T
-        report.cells += int(moving.sum())
-        report.still_error += float(np.linalg.norm(true, axis=0).sum())
-        for prefix, estimate in (("", found[frame][:, moving]), ("regular_", regular[frame][:, moving])):
-            length = np.linalg.norm(estimate, axis=0) * np.linalg.norm(true, axis=0)
-            cosine = (estimate * true).sum(0) / np.maximum(length, 1e-9)
-            error = np.linalg.norm(estimate - true, axis=0)
-            setattr(report, f"{prefix}cosine", getattr(report, f"{prefix}cosine") + float(cosine.sum()))
-            setattr(report, f"{prefix}error", getattr(report, f"{prefix}error") + float(error.sum()))
+    pairs = range(len(sample.frames) // stride - 1)
+    compared = agreement(layer, [true_displacement(sample, grid, t * stride + stride // 2, stride) for t in pairs])
+    cells = int(compared.moving_cells.sum())
+    if cells:
+        report.cells += cells
+        for name in ("cosine", "error", "regular_cosine", "regular_error", "still_error"):
+            setattr(report, name, getattr(report, name) + cells * compared.mean(name))
 
 
 def true_displacement(
@@ -131,15 +119,8 @@ def true_displacement(
     """
     assert sample.flow is not None
     assert sample.moving is not None
-    row, column = np.mgrid[: grid.rows, : grid.columns]
-    start = grid.to_pixels(np.stack([column, row], axis=-1).astype(float))
-    place, limit = start.copy(), np.array([grid.width, grid.height]) - 1
-    inside = np.ones(place.shape[:2], bool)
-    for frame in range(first, min(first + steps, len(sample.flow))):
-        nearest = np.clip(np.rint(place), 0, limit).astype(int)
-        place = place + sample.flow[frame][nearest[..., 1], nearest[..., 0]]
-        inside &= ((place >= 0) & (place <= limit)).all(axis=-1)
-    centre = np.rint(start).astype(int)
-    displacement = (place - start) / grid.stride
-    mask = sample.moving[first][np.minimum(centre[..., 1], limit[1]), np.minimum(centre[..., 0], limit[0])]
-    return displacement, mask & inside & (np.linalg.norm(displacement, axis=-1) >= LEAST_MOTION)
+    displacement, inside = follow(sample.flow[first : first + steps], grid)
+    limit = np.array([grid.width, grid.height]) - 1
+    centre = np.clip(np.rint(centres(grid)), 0, limit).astype(int)
+    mask = sample.moving[first][centre[..., 1], centre[..., 0]]
+    return displacement, mask & inside & moves(displacement)
