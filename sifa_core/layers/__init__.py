@@ -1,8 +1,10 @@
 """Building blocks: the SIFA block, its offset estimators and gates, and the registry of temporal modules."""
 
+from sifa_core.layers import modules  # noqa: F401  (registers every temporal module)
+from sifa_core.layers.frames import frame_pairs
 from sifa_core.layers.offsets import motion_saliency_map
 from sifa_core.layers.registry import TemporalConfig, build_temporal, register_temporal, temporal_names
-from sifa_core.layers.sifa import SIFA, frame_pairs
+from sifa_core.layers.sifa import SIFA
 
 __all__ = [
     "SIFA",

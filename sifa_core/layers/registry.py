@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import nn
 
 from sifa_core.errors import ConfigError
 
-OFFSET_SOURCES = ("msm", "difference", "next")
+OFFSET_SOURCES = ("msm", "difference", "next", "conv3d")
 SCALES = ("mean", "none", "softmax")
 LAST_FRAMES = ("self", "skip")
 GATES = ("none", "channel", "layernorm")
@@ -26,7 +27,10 @@ class TemporalConfig:
     kernel_size: int = 3
     """Side k of the local region; K = k*k points are sampled (Table 1c)."""
     offset_from: str = "msm"
-    """What the offsets are estimated from (Table 1b): "msm" Eq. 5, "difference" Eq. 4, "next" frame t+1 alone."""
+    """What the offsets are estimated from (Table 1b): "msm" Eq. 5, "difference" Eq. 4, "next" frame t+1 alone,
+    "conv3d" a 3D convolution over the clip."""
+    msm_residual: bool = False
+    """Whether frame t+1 is added to the motion saliency map that offsets are estimated from (the authors' code)."""
     scale: str = "mean"
     """Scaling of the dot product: "mean" 1/C as in the authors' code, "none" as in Eq. 1, "softmax" over the taps."""
     last_frame: str = "self"
@@ -40,16 +44,18 @@ class TemporalConfig:
         check_choice("scale", self.scale, SCALES)
         check_choice("last_frame", self.last_frame, LAST_FRAMES)
         check_choice("gate", self.gate, GATES)
+        check_flags(self, "msm_residual")
 
 
 TemporalFactory = Callable[[int, TemporalConfig], nn.Module]
+Factory = TypeVar("Factory", bound=TemporalFactory)
 _FACTORIES: dict[str, TemporalFactory] = {}
 
 
-def register_temporal(name: str) -> Callable[[TemporalFactory], TemporalFactory]:
-    """Decorator: make a factory known under `name`."""
+def register_temporal(name: str) -> Callable[[Factory], Factory]:
+    """Decorator: make a factory, which may be the module's class, known under `name`."""
 
-    def register(factory: TemporalFactory) -> TemporalFactory:
+    def register(factory: Factory) -> Factory:
         if name in _FACTORIES:
             raise ValueError(f"temporal module {name!r} is registered twice")
         _FACTORIES[name] = factory
@@ -74,3 +80,11 @@ def check_choice(switch: str, value: object, allowed: tuple | list) -> None:
     if value not in allowed:
         choices = ", ".join(map(str, allowed))
         raise ConfigError(f"{switch}={value!r} is not possible; choose one of {choices}.")
+
+
+def check_flags(config: object, *names: str) -> None:
+    """Raise ConfigError unless the fields `names` are true or false."""
+    for name in names:
+        value = getattr(config, name)
+        if not isinstance(value, bool):
+            raise ConfigError(f"{name}={value!r} is not possible; it is true or false.")

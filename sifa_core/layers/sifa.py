@@ -5,12 +5,12 @@ Legend: B clips, T frames, C channels, H x W cells, k kernel size, K = k*k taps;
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from sifa_core import ops
+from sifa_core.layers.frames import frame_pairs
 from sifa_core.layers.gates import build_gate
-from sifa_core.layers.offsets import build_offset_estimator
+from sifa_core.layers.offsets import ClipOffset, build_offset_estimator
 from sifa_core.layers.registry import TemporalConfig, register_temporal
 
 
@@ -34,40 +34,41 @@ class SIFA(nn.Module):
     """Stand-alone Inter-Frame Attention: `Y[t] = f[t] + aggregate(f[t], f[t+1])` (Eq. 3 to 7).
 
     With `last_frame="self"` the last frame attends to itself and T frames come out (section 3.1); with "skip" it is
-    left as it is, as in the authors' code.
+    left as it is, as in the authors' code. With `step` -1 frames attend to the one before, and the first is the last.
     """
 
-    def __init__(self, channels: int, config: TemporalConfig, *, deformable: bool = True) -> None:
+    def __init__(self, channels: int, config: TemporalConfig, *, deformable: bool = True, step: int = 1) -> None:
         super().__init__()
         self.kernel_size = config.kernel_size
         self.last_frame = config.last_frame
+        self.step = step
         source = config.offset_from if deformable else "regular"
-        self.offset = build_offset_estimator(source, channels, config.kernel_size)
+        self.offset = build_offset_estimator(source, channels, config.kernel_size, residual=config.msm_residual)
         self.attention = InterFrameAttention(config.kernel_size, config.scale)
         self.gate = build_gate(config.gate, channels)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
         """x: (B*T, C, H, W), T = `frames` consecutive rows a clip. Returns the same shape."""
-        rows, following_rows = frame_pairs(x.shape[0], frames, self.last_frame, x.device)
-        if rows.numel() == 0:  # "skip" with one frame: there is no pair to attend over
-            return x
-        current, following = x if self.last_frame == "self" else x[rows], x[following_rows]
-        aggregate, _ = self.attention(current, following, self.offset(current, following))
-        enhanced = current + self.gate(aggregate)
-        return enhanced if self.last_frame == "self" else x.index_put((rows,), enhanced)
+        return self.add_motion(x, x, frames)
 
+    def add_motion(self, total: Tensor, x: Tensor, frames: int) -> Tensor:
+        """`total` plus what the frames of x gather from their neighbours; all (B*T, C, H, W)."""
+        skips = self.last_frame == "skip"
+        if skips and frames == 1:  # there is no pair to attend over
+            return total
+        rows, memory_rows = frame_pairs(x.shape[0], frames, self.last_frame, x.device, self.step)
+        current, memory = x[rows] if skips else x, x[memory_rows]
+        if isinstance(self.offset, ClipOffset):
+            offset = self.offset(x, frames)[memory_rows]
+        else:
+            offset = self.offset(current, memory)
+        gathered = self.gate(self.gather(current, memory, offset))
+        return total.index_put((rows,), total[rows] + gathered) if skips else total + gathered
 
-def frame_pairs(count: int, frames: int, last_frame: str, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Row numbers of frame t and of frame t+1 in a folded batch of `count` = B*T maps, T = `frames`.
-
-    "self" pairs the last frame with itself (B*T pairs); "skip" has no pair for it (B*(T-1) pairs). Indexing with them
-    allocates: a shift along time must never copy between overlapping views of one tensor.
-    """
-    rows = torch.arange(count, device=device)
-    is_last = rows % frames == frames - 1
-    if last_frame == "self":
-        return rows, torch.where(is_last, rows, rows + 1)
-    return rows[~is_last], rows[~is_last] + 1
+    def gather(self, current: Tensor, memory: Tensor, offset: Tensor) -> Tensor:
+        """What is added to the query: the aggregate of Eq. 2; (N, C, H, W)."""
+        aggregate, _ = self.attention(current, memory, offset)
+        return aggregate
 
 
 @register_temporal("sifa")
