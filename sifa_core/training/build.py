@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 from torch import nn
 
-from sifa_core.errors import CheckpointError, ConfigError
+from sifa_core.errors import CheckpointError
 from sifa_core.models import create_model, load_model
 from sifa_core.models.base import VideoModel
+from sifa_core.models.imagenet import IMAGENET
+from sifa_core.models.weights_file import ENDINGS, read_weights
 from sifa_core.training.config import TrainConfig
-
-IMAGENET = "imagenet"
 
 
 def build_model(config: TrainConfig, labels: tuple[str, ...]) -> VideoModel:
     """An untrained or initialised network with the data set's classes.
 
-    A checkpoint as `model.weights` lends every tensor whose name and shape fit, so that a head for other classes starts
-    afresh. Raises ModelError and its subclasses; CheckpointError if nothing fits;
-    ConfigError for "imagenet", which is not available yet.
+    `model.weights` is "imagenet" or a file of an image network, see `create_model`; or a checkpoint of a video network,
+    which lends every tensor whose name and shape fit, so that a head for other classes starts afresh. Raises ModelError
+    and its subclasses; CheckpointError if the weights cannot be had or nothing fits.
     """
     data, model = config.data, config.model
     switches = {"num_frames": data.num_frames, "input_size": data.crop, **model.switches, "num_classes": len(labels)}
-    if model.weights == IMAGENET:
-        raise ConfigError(
-            "ImageNet weights cannot be fetched by this version; set model.weights to a checkpoint file, or to nothing "
-            "(model.weights=) for random weights."
-        )
-    network = create_model(model.name, **switches)
-    if model.weights:
+    from_images = model.weights == IMAGENET or _is_image_network(model.weights)
+    network = create_model(model.name, weights=model.weights if from_images else None, **switches)
+    if model.weights and not from_images:
         own, start = network.state_dict(), load_model(model.weights).state_dict()
         fitting = {key: value for key, value in start.items() if key in own and own[key].shape == value.shape}
         if not fitting:
@@ -37,6 +34,11 @@ def build_model(config: TrainConfig, labels: tuple[str, ...]) -> VideoModel:
         network.load_state_dict(fitting, strict=False)
     network.info = dataclasses.replace(network.info, labels=labels)
     return network
+
+
+def _is_image_network(weights: str) -> bool:
+    """Whether it is a file that does not say which video network it is for, as all files of this project do."""
+    return Path(weights).suffix in ENDINGS and "config" not in read_weights(Path(weights))[1]
 
 
 def freeze_statistics(model: nn.Module) -> None:

@@ -26,7 +26,7 @@ class ModelConfig:
     switches: dict[str, Any] = field(default_factory=dict)
     """Fields of the architecture's configuration, e.g. `temporal: none`. The class count follows the data."""
     weights: str = ""
-    """Checkpoint to start from; empty for random weights; the recipes' "imagenet" is not available yet."""
+    """Start: empty for random weights, "imagenet", the file of an image network, or a checkpoint of a video network."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
-"""Every configuration in the repository builds its network; what it cannot fetch yet is said in one sentence."""
+"""Every configuration in the repository builds its network, and those of the paper start from an image network."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import huggingface_hub
 import pytest
+import safetensors.torch
 import torch
 
-from sifa_core.errors import ConfigError
+from sifa_core.models import create_model
 from sifa_core.training import load_config
 from sifa_core.training.build import build_model
 
@@ -23,7 +25,32 @@ def test_recipe_builds(path: Path) -> None:
     assert len(model.sifa_layers()) >= 5
 
 
-def test_imagenet_weights_are_refused_in_words() -> None:
-    config = load_config(RECIPES[0], ["model.weights=imagenet"])
-    with pytest.raises(ConfigError, match="ImageNet weights cannot be fetched by this version"):
-        build_model(config, LABELS)
+@pytest.fixture(scope="module")
+def image_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A narrow ResNet-50 for pictures, in a file as the Hub has it."""
+    state = create_model("sifa_net_r50", width=8, temporal="none", num_classes=10).state_dict()
+    state["conv1.weight"] = state["conv1.weight"][:, :, 0]
+    state = {key: value.contiguous() for key, value in state.items()}
+    path = tmp_path_factory.mktemp("image") / "model.safetensors"
+    safetensors.torch.save_file(state, path, {"format": "pt"})
+    return path
+
+
+@pytest.mark.parametrize("source", ["imagenet", "file"])
+def test_a_recipe_starts_from_an_image_network(
+    image_network: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *names: str(image_network))
+    weights = source if source == "imagenet" else str(image_network)
+    recipe = next(path for path in RECIPES if path.stem == "kinetics400_sifa_net_r50_16")
+    model = build_model(load_config(recipe, [f"model.weights={weights}", "model.switches.width=8"]), LABELS)
+    state = safetensors.torch.load_file(image_network)
+    assert torch.equal(model.state_dict()["layer3.2.conv1.weight"], state["layer3.2.conv1.weight"])
+    assert model.config.gate == "channel"
+    assert model.info.labels == LABELS
+    assert model.info.facts["start"]["left_out_of_the_file"] == ["fc.bias", "fc.weight"]
+
+
+def test_every_recipe_but_the_demo_starts_from_imagenet() -> None:
+    scratch = [path.stem for path in RECIPES if load_config(path).model.weights != "imagenet"]
+    assert scratch == [path.stem for path in RECIPES if path.stem.startswith("motion15")]
