@@ -190,6 +190,34 @@ def test_flow_warps_the_next_frame_onto_this_one():
     assert np.median(errors) < 4
 
 
+def test_cells_move_as_the_flow_says():
+    """Following the flow frame by frame leads where the cell's motion says, to the rounding of its path's pixels."""
+    errors, lengths, unknown = [], [], 0
+    for index in range(24):
+        sample = render(11, "val", index, MotionConfig(16, 96, 128, 0.0), truth=True, cell_motion=True)
+        assert sample.cell_motion.shape == (4, 12, 16, 2)
+        assert not sample.cell_motion[-1].any(), "the last feature frame looks at itself"
+        for t in range(3):
+            for row, column in np.ndindex(12, 16):
+                place = np.array([8 * column + 3.5, 8 * row + 3.5])
+                start = place.copy()
+                for frame in range(4 * t + 2, 4 * t + 6):
+                    x, y = np.rint(place).astype(int)
+                    if not (0 <= x < 128 and 0 <= y < 96):
+                        break
+                    place = place + sample.flow[frame][y, x]
+                else:
+                    told = sample.cell_motion[t, row, column]
+                    unknown += np.isnan(told).any()
+                    if not np.isnan(told).any():
+                        errors.append(np.abs(place - start - told).max())
+                        lengths.append(np.hypot(*told))
+    assert np.median(errors) < 0.05
+    assert np.mean(errors) < 0.1 * np.mean(lengths)
+    assert np.max(lengths) > 8
+    assert unknown > 0, "what leaves the picture has no place in the next frame"
+
+
 def test_speeds_cover_every_bin_and_pass_the_stem():
     samples = [render(2, "train", index, MotionConfig(height=48, width=48, difficulty=0.0)) for index in range(300)]
     counts = np.bincount([sample.speed_bin for sample in samples], minlength=len(SPEED_BINS))

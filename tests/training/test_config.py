@@ -53,6 +53,7 @@ def test_a_configuration_survives_its_own_dictionary(tmp_path):
         ("optimizer: {ema_decay: 1.0}", "below 1"),
         ("optimizer: {name: adam}", "sgd, adamw"),
         ("data: {kind: list}", "data.train"),
+        ("{optimizer: {offset_target: motion}, data: {kind: list, train: a, val: b}}", "needs data.kind=motion15"),
         ("data: {kind: list, train: a, val: b, crop: 300}", "short_sides"),
         ("data: {short_sides: [1, 2, 3]}", "short_sides"),
         ("data: 3", "data"),

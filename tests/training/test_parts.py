@@ -11,13 +11,15 @@ import torch
 from torch import nn
 
 from sifa_core.data.datasets import Failures, Item, MotionDataset
+from sifa_core.data.datasets.base import collate
 from sifa_core.data.motion15 import LABELS, MotionConfig
+from sifa_core.errors import ConfigError
 from sifa_core.models import create_model
 from sifa_core.training import evaluate, summary, write_report
 from sifa_core.training.build import freeze_statistics
 from sifa_core.training.config import OptimizerConfig
 from sifa_core.training.parameters import build_optimizer, parameter_groups
-from sifa_core.training.penalty import OffsetPenalty
+from sifa_core.training.penalty import OffsetPenalty, distance_from_motion
 from sifa_core.training.schedule import cosine, set_learning_rate
 from sifa_core.training.stream import normalise
 
@@ -196,3 +198,40 @@ def test_offset_penalty_is_the_mean_square_and_pulls_offsets_in():
     free = create_model("sifa_net_tiny", width=4)
     OffsetPenalty(free, 0.0)
     assert not any(module._forward_hooks for module in free.modules())
+
+
+def test_offsets_are_drawn_to_true_motion():
+    """Two clips of two frames on 4 x 4 cells of 8 pixels, seen by a layer with 2 x 2 cells of 16 pixels."""
+    motion = torch.zeros(2, 2, 4, 4, 2)
+    motion[0, 0] = torch.tensor([32.0, -16.0])  # two cells right and one up, everywhere
+    motion[0, 0, :2, :2] = float("nan")
+    motion[1, 1, 2:, 2:, 0] = 8.0  # half a cell right in one corner
+    motion[1, 1, 2, 2] = float("nan")  # of four small cells, three are known
+    perfect = torch.zeros(4, 18, 2, 2)
+    perfect[0, 0::2], perfect[0, 1::2] = -1.0, 2.0
+    perfect[3, 1::2, 1, 1] = 0.5
+    assert distance_from_motion(perfect, motion).item() == 0.0
+    anywhere = perfect.clone()
+    anywhere[0, :, 0, 0] = 7.0
+    assert distance_from_motion(anywhere, motion).item() == 0.0, "no price where the truth is unknown"
+    # Zero offsets: clip 0 misses by (2, 1) in 3 moving cells of frame 0, clip 1 by half a cell in its only moving one.
+    large, small = (1.5 + 0.5) / 2, (0.5 * 0.5**2) / 2
+    assert distance_from_motion(torch.zeros(4, 18, 2, 2), motion).item() == pytest.approx((large + small) / 2)
+    # Without pairs for the last frames there are two maps, of the first frames.
+    assert distance_from_motion(torch.zeros(2, 18, 2, 2), motion).item() == pytest.approx(large / 2)
+    with pytest.raises(ConfigError, match="multiples of 32"):
+        distance_from_motion(torch.zeros(4, 18, 3, 3), motion)
+
+
+def test_true_motion_reaches_the_offsets():
+    data = MotionDataset("train", 30, MotionConfig(8, 64, 64), fresh=True, with_motion=True)
+    batch = collate([data[index, index] for index in range(3)])
+    assert batch.motion is not None
+    assert batch.motion.shape == (3, 2, 8, 8, 2)
+    model = create_model("sifa_net_tiny", width=4)
+    penalty = OffsetPenalty(model, 0.5)
+    model(normalise(batch.clips[:, 0], model.info.mean, model.info.std))
+    price = penalty.take(batch.motion)
+    assert price > 0
+    price.backward()
+    assert all(layer.offset.conv.bias.grad.abs().max() > 0 for layer in model.sifa_layers().values())
