@@ -17,12 +17,13 @@ BADGES = {
 }
 
 
-def header(info: ModelInfo) -> str:
-    """Title, model and badge."""
+def header(info: ModelInfo, bar: str) -> str:
+    """Title, the bar of tabs (HTML), model and badge."""
     badge, meaning = BADGES[info.status]
     return (
         '<header class="masthead"><h1>SIFA Explorer</h1>'
-        "<p>See where a video network looks in the next frame.</p>"
+        '<p class="claim">See where a video network looks in the next frame.</p>'
+        f"{bar}"
         f'<p class="model"><code>{escape(info.name)}</code> '
         f'<span class="badge badge-{info.status}" title="{escape(meaning)}">{escape(badge)}</span></p></header>'
     )

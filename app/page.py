@@ -18,6 +18,7 @@ from app.endpoints import add_endpoints
 from app.explorer import READ_CHOICE, build_explorer, explorer_value, selection_of
 from app.service import Service, UnknownExampleError
 from app.shelf import build_mark, build_shelf
+from app.tab_bar import BEHAVIOUR, FIRST, tab_bar
 from app.tabs import TABS
 from app.uploads import only_uploads
 from app.visit import MODEL_QUEUE, QUIET, Updates, Visit
@@ -33,7 +34,8 @@ def build_page(service: Service) -> gr.Blocks:
     with gr.Blocks(title="SIFA Explorer", analytics_enabled=False) as page:
         token = gr.State("")
         choice = gr.JSON(visible=False)
-        gr.HTML(fragments.header(service.model.info), elem_id="masthead")
+        bar = tab_bar([(FIRST, "Explore"), *((entry.id, entry.title) for entry in TABS)])
+        gr.HTML(fragments.header(service.model.info, bar), js_on_load=BEHAVIOUR, elem_id="masthead")
         with gr.Row(elem_id="sources"):
             shelf = build_shelf(service.examples.values())
             upload = gr.File(
@@ -48,9 +50,9 @@ def build_page(service: Service) -> gr.Blocks:
                     kind: gr.Button(SAVES[kind], elem_id=f"save-{kind}", size="sm", min_width=0, scale=0)
                     for kind in KINDS
                 }
-        with gr.Tabs(selected="explore", elem_id="tabs") as tabs:
+        with gr.Tabs(selected=FIRST, elem_id="tabs", overflow_behavior="wrap") as tabs:
             visit = Visit(service, token, choice, notice, tabs)
-            with gr.Tab("Explore", id="explore"):
+            with gr.Tab("Explore", id=FIRST, elem_id=f"tab-{FIRST}", render_children=True):
                 explorer = build_explorer()
             for entry in TABS:
                 with gr.Tab(entry.title, id=entry.id, elem_id=f"tab-{entry.id}") as space:

@@ -18,7 +18,7 @@ NASTY = '"><img src=x onerror=alert(1)>${7*7}.mp4'
     ("status", "words"), [("demo", ">demo<"), ("own", ">own<"), ("untrained", "untrained – predictions hidden")]
 )
 def test_header_says_what_the_model_is(model: VideoModel, status: str, words: str) -> None:
-    html = fragments.header(replace(model.info, status=status))
+    html = fragments.header(replace(model.info, status=status), "")
     assert words in html
     assert model.info.name in html
 
@@ -26,7 +26,7 @@ def test_header_says_what_the_model_is(model: VideoModel, status: str, words: st
 def test_names_of_files_and_models_are_escaped(model: VideoModel, make_clip: Callable[..., Clip]) -> None:
     for html in (
         fragments.clip_facts(make_clip(name=NASTY)),
-        fragments.header(replace(model.info, name=NASTY)),
+        fragments.header(replace(model.info, name=NASTY), ""),
         fragments.failure(NASTY),
         fragments.progress(NASTY),
     ):
