@@ -14,7 +14,23 @@ import gradio as gr
 from sifa_core import Analysis
 from sifa_core.explain.analysis import Selection
 
-KINDS = {"png": "image/png", "html": "text/html", "json": "application/json"}
+KINDS = {
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "gif": "image/gif",
+    "mp4": "video/mp4",
+    "html": "text/html",
+    "json": "application/json",
+}
+SAVES = {
+    "png": "Figure PNG",
+    "svg": "Figure SVG",
+    "gif": "Film GIF",
+    "mp4": "Film MP4",
+    "html": "Viewer HTML",
+    "json": "Numbers JSON",
+}
+"""Words on the button of each kind."""
 
 SAVE = """
 watch('value', () => {

@@ -18,6 +18,7 @@ from sifa_core.explain.maps import normalise
 from sifa_core.explain.points import SamplingPoints
 
 FIGURES = ("png", "svg", "pdf")
+FILMS = ("gif", "mp4")
 TEXTS = ("html", "json")
 
 
@@ -29,8 +30,8 @@ def save(analysis: Analysis, path: Path, selection: Selection) -> Path:
 def file_kind(path: Path) -> str:
     """The file's ending, without the dot. Raises ExportError for one that cannot be written."""
     kind = path.suffix.lower().removeprefix(".")
-    if kind not in FIGURES + TEXTS:
-        endings = ", ".join("." + ending for ending in FIGURES + TEXTS)
+    if kind not in FIGURES + FILMS + TEXTS:
+        endings = ", ".join("." + ending for ending in FIGURES + FILMS + TEXTS)
         raise ExportError(f"{path.name} cannot be written: the ending must be one of {endings}.")
     return kind
 
@@ -42,9 +43,15 @@ def _render(analysis: Analysis, kind: str, selection: Selection) -> bytes:
         return render_html(analysis, **asdict(selection)).encode()
     if kind == "json":
         return json.dumps(describe(analysis, selection), indent=1, allow_nan=False).encode()
+    facts = {"Title": f"SIFA sampling points, {analysis.info.name}", "Description": _provenance(analysis)}
+    if kind in FILMS:
+        from sifa_core.explain.follow import write_gif, write_mp4
+
+        if kind == "gif":
+            return write_gif(analysis, selection, "; ".join(facts.values()))
+        return write_mp4(analysis, selection, {"title": facts["Title"], "comment": facts["Description"]})
     from sifa_core.explain.figure5 import compose, write
 
-    facts = {"Title": f"SIFA sampling points, {analysis.info.name}", "Description": _provenance(analysis)}
     return write(compose(analysis, selection), kind, facts)
 
 

@@ -14,7 +14,14 @@ from app.downloads import KINDS, file_name, pack
 from sifa_core import Analysis, Clip, analyze
 from sifa_core.models import VideoModel
 
-STARTS = {"png": b"\x89PNG", "html": b"<!doctype html>", "json": b"{"}
+STARTS = {
+    "png": b"\x89PNG",
+    "svg": b"<?xml",
+    "gif": b"GIF89a",
+    "mp4": b"\0\0\0\x20ftyp",
+    "html": b"<!doctype html>",
+    "json": b"{",
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
