@@ -6,7 +6,10 @@ from pathlib import Path
 
 import gradio as gr
 
-STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+FOLDER = Path(__file__).parent
+SHEETS = [FOLDER / "style.css", *sorted(FOLDER.glob("tabs/*.css"))]
+"""What all parts share comes first; each tab may have a style sheet beside its module."""
+STYLE = "\n".join(sheet.read_text(encoding="utf-8") for sheet in SHEETS)
 
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")

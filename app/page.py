@@ -13,7 +13,7 @@ import gradio as gr
 from gradio.components import Component
 
 from app import fragments
-from app.downloads import KINDS, build_courier, pack
+from app.downloads import KINDS, SAVES, build_courier, pack
 from app.endpoints import add_endpoints
 from app.explorer import READ_CHOICE, build_explorer, explorer_value, selection_of
 from app.service import Service, UnknownExampleError
@@ -26,7 +26,6 @@ from app.visit import MODEL_QUEUE, QUIET, Updates, Visit
 EXAMPLES_QUEUE: dict[str, Any] = {"concurrency_id": "examples", "concurrency_limit": 8}
 """Examples are analysed ahead: whoever opens one need not wait for the uploads of others."""
 FILE_TYPES = ["video", ".mkv", ".avi", ".mov", ".webm", ".gif", ".m4v"]
-SAVES = {"png": "Figure PNG", "html": "Viewer HTML", "json": "Numbers JSON"}
 
 
 def build_page(service: Service) -> gr.Blocks:
