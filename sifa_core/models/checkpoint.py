@@ -21,6 +21,7 @@ from torch import Tensor
 from sifa_core.errors import CheckpointError, UnknownNameError
 from sifa_core.models.base import VideoModel
 from sifa_core.models.hub import HUB_PREFIX, download
+from sifa_core.models.official import convert_official, official_architecture
 from sifa_core.models.registry import create_model, model_names
 from sifa_core.models.weights_file import ENDINGS, check_fit, read_weights
 from sifa_core.paths import CHECKPOINTS
@@ -61,6 +62,7 @@ def load_model(
     Args:
         name: a registry name (its shipped weights, or seeded random ones where none are shipped), a local
             .safetensors, .pth, .pt or .bin file, or "hf://user/repo" for `model.safetensors` on the Hugging Face Hub.
+            Files of the authors' code are recognised by their names and converted (see `models.official`).
         architecture: the registry name to build, for files that do not say it themselves.
         labels: class names, for files that do not bring them.
         device: where the model goes, e.g. "cuda".
@@ -103,6 +105,9 @@ def _from_file(path: Path, architecture: str | None, labels: Sequence[str] | Non
     config, facts = metadata.get("config") or {}, metadata.get("facts") or {}
     if not isinstance(config, dict) or not isinstance(facts, dict):
         raise CheckpointError(f"The checkpoint {path.name} describes itself in a form that is not known here.")
+    official = official_architecture(state)
+    if official is not None:
+        config, state = {"name": official[0], "switches": official[1]}, convert_official(state)
     name = architecture or config.get("name")
     if name is None:
         raise CheckpointError(

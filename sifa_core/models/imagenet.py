@@ -58,6 +58,9 @@ _FAMILIES: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = {
 _DISPENSABLE = ("patch_embed.norm.",)
 """What a network may do without although its image network has it: `patch_norm=False` of SIFA-Transformer."""
 
+_TWIN = ("layer4.", "layer4_dual.")
+"""The second res5 of a dual head starts as the first does, as in the authors' code."""
+
 
 def starting_switches(name: str, weights: str | Path) -> Mapping[str, Any]:
     """Switches that the model `name` takes for a start from `weights` unless the caller names them.
@@ -96,6 +99,7 @@ def initialise_from_images(model: VideoModel, weights: str | Path, inflate: str)
     names = next(function for family, function in _FAMILIES.items() if model.info.name.startswith(family))
     own = model.state_dict()
     found = {key: value for key, value in names(state).items() if key in own or not key.startswith(_DISPENSABLE)}
+    found |= {twin: value for key, value in found.items() if (twin := key.replace(*_TWIN)) in own}
     used = {id(value) for value in found.values()}
     taken = {key: _inflate(value, own[key], inflate) if key in own else value for key, value in found.items()}
     missing = [key for key in own if key not in taken and not key.endswith("num_batches_tracked")]
@@ -130,6 +134,6 @@ def _inflate(image: Tensor, own: Tensor, how: str) -> Tensor:
 
 
 def _has_own_start(key: str) -> bool:
-    """Whether a parameter belongs to what image networks lack: the temporal modules and this project's head."""
+    """Whether a parameter belongs to what image networks lack: temporal modules, global context and our own heads."""
     parts = key.split(".")
-    return "temporal" in parts or parts[0] in ("fc", "head")
+    return "temporal" in parts or "context" in parts or parts[0] in ("fc", "fc_dual", "head")

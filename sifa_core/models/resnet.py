@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sifa_core.layers.global_context import GlobalContext
+
 EXPANSION = 4
 """Output channels of a bottleneck over its width."""
 
@@ -37,9 +39,20 @@ class Stem(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolutions with a shortcut (He et al. 2016); the temporal module follows the 3x3 (Fig. 4a)."""
+    """1x1, 3x3, 1x1 convolutions with a shortcut (He et al. 2016); the temporal module follows the 3x3 (Fig. 4a).
 
-    def __init__(self, in_channels: int, width: int, stride: int, temporal: nn.Module | None) -> None:
+    With `has_context`, the clip's global context joins what is added to the shortcut (the authors' code).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        stride: int,
+        temporal: nn.Module | None = None,
+        *,
+        has_context: bool = False,
+    ) -> None:
         super().__init__()
         out_channels = width * EXPANSION
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
@@ -49,6 +62,7 @@ class Bottleneck(nn.Module):
         self.temporal = temporal
         self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_channels)
+        self.context = GlobalContext(out_channels) if has_context else None
         self.downsample: nn.Module | None = None
         if stride != 1 or in_channels != out_channels:
             self.downsample = nn.Sequential(
@@ -67,4 +81,18 @@ class Bottleneck(nn.Module):
         if self.temporal is not None:
             x = self.temporal(x, frames)
         x = self.bn3(self.conv3(x))
+        if self.context is not None:
+            x = x + self.context(x, frames)
         return F.relu(x + shortcut, inplace=True)
+
+
+def max_of_pairs(x: Tensor, frames: int) -> tuple[Tensor, int]:
+    """The larger of frames 0 and 1, of 2 and 3, and so on, (B*T, C, H, W) -> (B*(T//2), C, H, W), and T//2.
+
+    A frame left over is dropped, as in the authors' code; a single frame stays.
+    """
+    if frames == 1:
+        return x, 1
+    clips = x.unflatten(0, (-1, frames))
+    even = frames // 2 * 2
+    return torch.maximum(clips[:, 0:even:2], clips[:, 1:even:2]).flatten(0, 1), frames // 2

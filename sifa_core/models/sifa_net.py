@@ -1,14 +1,20 @@
-"""SIFA-Net: a ResNet with SIFA after the 3x3 convolution of the blocks in res3 to res5 (section 3.3, Fig. 4a)."""
+"""SIFA-Net: a ResNet with SIFA after the 3x3 convolution of the blocks in res3 to res5 (section 3.3, Fig. 4a).
+
+Legend: B clips, T feature frames, C channels.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sifa_core.errors import ConfigError
 from sifa_core.layers import SIFA, build_temporal
 from sifa_core.layers.initialisation import initialise
+from sifa_core.layers.registry import check_choice, check_flags
 from sifa_core.models.base import ModelInfo, VideoModel
 from sifa_core.models.configuration import (
     STAGES,
@@ -18,8 +24,12 @@ from sifa_core.models.configuration import (
     check_stage_counts,
     make_tuples,
 )
+from sifa_core.models.heads import average_heads
+from sifa_core.models.official import OFFICIAL
 from sifa_core.models.registry import register_model
-from sifa_core.models.resnet import EXPANSION, Bottleneck, Stem
+from sifa_core.models.resnet import EXPANSION, Bottleneck, Stem, max_of_pairs
+
+PLACEMENTS = ("every", "alternate")
 
 
 @dataclass(frozen=True)
@@ -30,18 +40,34 @@ class SifaNetConfig(ArchitectureConfig):
     """Blocks in res2 to res5."""
     width: int = 64
     """Channels of the stem and of the first stage's bottlenecks; doubled from stage to stage."""
+    blocks: str = "every"
+    """Blocks of `stages` that have the temporal module: "every" one (section 3.3), or, "alternate", every second one,
+    the first of a stage not among them (the authors' code)."""
+    global_context: bool = False
+    """Whether the blocks of `stages` that "alternate" leaves without the module have global context (their code)."""
+    dual_head: bool = False
+    """Whether a second res5, on res4's features pooled in time, has a head of its own (their code). Training returns
+    both heads' logits, (B, classes, 2), see `models.heads`; inference averages their softmaxes."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         make_tuples(self, "layers")
         check_stage_counts(self, "layers", "blocks")
         check_counts(self, "width")
+        check_choice("blocks", self.blocks, PLACEMENTS)
+        check_flags(self, "global_context", "dual_head")
+        if self.global_context and self.blocks == "every":
+            raise ConfigError("global_context=True is not possible without blocks='alternate', which leaves it room.")
 
 
 class SifaNet(VideoModel):
     """Clips (B, 3, T, H, W), normalised -> logits (B, classes)."""
 
     config: SifaNetConfig
+    layer1: nn.ModuleList
+    layer2: nn.ModuleList
+    layer3: nn.ModuleList
+    layer4: nn.ModuleList
 
     def __init__(self, config: SifaNetConfig, name: str = "sifa_net") -> None:
         super().__init__()
@@ -51,24 +77,30 @@ class SifaNet(VideoModel):
         self.bn1 = nn.BatchNorm2d(config.width)
         channels = config.width
         for index, stage in enumerate(STAGES):
-            blocks, channels = self._stage(stage, index, channels)
-            self.add_module(f"layer{index + 1}", blocks)
+            self.add_module(f"layer{index + 1}", self._stage(stage, channels, stride=min(index, 1) + 1))
+            previous, channels = channels, config.width * 2**index * EXPANSION
         self.fc = nn.Linear(channels, config.num_classes)
+        if config.dual_head:
+            self.layer4_dual = self._stage(STAGES[-1], previous, stride=1)
+            self.fc_dual = nn.Linear(channels, config.num_classes)
         self.spatial_stride = 32
         labels = tuple(f"class {i}" for i in range(config.num_classes))
         self.info = ModelInfo(name, "untrained", labels, config.num_frames, config.input_size)
         initialise(self)
 
-    def _stage(self, stage: str, index: int, channels: int) -> tuple[nn.ModuleList, int]:
-        config, width = self.config, self.config.width * 2**index
-        blocks = nn.ModuleList()
+    def _stage(self, stage: str, channels: int, stride: int) -> nn.ModuleList:
+        """The blocks of a stage that gets `channels` channels; its first block has the stride."""
+        config, index = self.config, STAGES.index(stage)
+        width, blocks = config.width * 2**index, nn.ModuleList()
         for position in range(config.layers[index]):
-            stride = 2 if index > 0 and position == 0 else 1
-            has_temporal = config.temporal != "none" and stage in config.stages
+            is_inside = stage in config.stages
+            is_chosen = is_inside and (config.blocks == "every" or position % 2 == 1)
+            has_temporal = is_chosen and config.temporal != "none"
             temporal = build_temporal(config.temporal, width, config) if has_temporal else None
-            blocks.append(Bottleneck(channels, width, stride, temporal))
-            channels = width * EXPANSION
-        return blocks, channels
+            has_context = config.global_context and is_inside and not is_chosen
+            blocks.append(Bottleneck(channels, width, stride, temporal, has_context=has_context))
+            channels, stride = width * EXPANSION, 1
+        return blocks
 
     def _blocks(self) -> dict[str, Bottleneck]:
         return {
@@ -82,40 +114,61 @@ class SifaNet(VideoModel):
         return {name.split(".")[0]: block for name, block in self._blocks().items()}
 
     def sifa_layers(self) -> dict[str, SIFA]:
-        """Names such as "res5.2" -> SIFA blocks, in the order of the forward."""
+        """Names such as "res5.2" -> SIFA blocks, in the order of the forward.
+
+        Without those of the dual head: what they see are pairs of frames, which have no place in the clip's time.
+        """
         return {name: block.temporal for name, block in self._blocks().items() if isinstance(block.temporal, SIFA)}
 
     def forward(self, video: Tensor) -> Tensor:
-        """(B, 3, T, H, W) -> logits (B, classes). Raises ModelError for another shape."""
+        """(B, 3, T, H, W) -> logits (B, classes), or (B, classes, 2) while a dual head is trained.
+
+        Raises ModelError for another shape.
+        """
         self.check_input(video)
-        clips = video.shape[0]
         x = F.relu(self.bn1(self.conv1(video)), inplace=True)
-        frames = x.shape[0] // clips
+        frames = x.shape[0] // video.shape[0]
         x = F.max_pool2d(x, 3, stride=2, padding=1)
-        for block in self._blocks().values():
-            x = block(x, frames)
-        pooled = x.mean(dim=(2, 3)).unflatten(0, (clips, frames)).mean(dim=1)
-        return self.fc(F.dropout(pooled, self.config.dropout, self.training))
+        for stage in (self.layer1, self.layer2, self.layer3):
+            x = _run(stage, x, frames)
+        logits = self._classify(self.layer4, self.fc, x, frames)
+        if not self.config.dual_head:
+            return logits
+        both = torch.stack((logits, self._classify(self.layer4_dual, self.fc_dual, *max_of_pairs(x, frames))), dim=2)
+        return both if self.training else average_heads(both)
+
+    def _classify(self, res5: nn.ModuleList, head: nn.Module, x: Tensor, frames: int) -> Tensor:
+        pooled = _run(res5, x, frames).mean(dim=(2, 3)).unflatten(0, (-1, frames)).mean(dim=1)
+        return head(F.dropout(pooled, self.config.dropout, self.training))
+
+
+def _run(stage: nn.ModuleList, x: Tensor, frames: int) -> Tensor:
+    for block in stage:
+        x = block(x, frames)
+    return x
+
+
+PRESETS = {"official": OFFICIAL}
 
 
 def _build(name: str, defaults: dict, switches: dict) -> SifaNet:
     return SifaNet(build_config(SifaNetConfig, name, defaults, switches), name)
 
 
-@register_model()
+@register_model(presets=PRESETS)
 def sifa_net_tiny(**switches: object) -> SifaNet:
     """Small enough for two CPU cores: the shipped demo model. Two SIFA blocks in each of res4 and res5."""
     small = {"layers": (1, 1, 2, 2), "width": 32, "num_classes": 15, "input_size": 112}
     return _build("sifa_net_tiny", small, switches)
 
 
-@register_model()
+@register_model(presets=PRESETS)
 def sifa_net_r50(**switches: object) -> SifaNet:
     """SIFA-Net with a ResNet-50."""
     return _build("sifa_net_r50", {}, switches)
 
 
-@register_model()
+@register_model(presets=PRESETS)
 def sifa_net_r101(**switches: object) -> SifaNet:
     """SIFA-Net with a ResNet-101."""
     return _build("sifa_net_r101", {"layers": (3, 4, 23, 3)}, switches)

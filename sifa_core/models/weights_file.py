@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +53,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """A torch file: a state dict, or one under "state_dict" or "model", maybe with "config" and "labels" beside it."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)  # anything else could run code
+        with torch.serialization.safe_globals([argparse.Namespace]):  # the authors' training saves its options beside
+            content = torch.load(path, map_location="cpu", weights_only=True)  # anything else could run code
     except OSError:
         raise
     except Exception as error:  # torch raises many types for a broken or unsafe pickle

@@ -6,8 +6,10 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from sifa_core.errors import ConfigError, ModelError, UnknownNameError
+from sifa_core.layers.global_context import GlobalContext
 from sifa_core.models import create_model, model_names
-from sifa_core.models.resnet import Stem
+from sifa_core.models.heads import summed_loss
+from sifa_core.models.resnet import Bottleneck, Stem, max_of_pairs
 
 SMALL = {"num_classes": 5, "width": 8}
 SIFA_NETS = [name for name in model_names() if name.startswith("sifa_net_")]
@@ -43,6 +45,70 @@ def test_offset_convolutions_are_zero_after_construction(name):
 def test_the_tiny_model_has_two_levels_in_its_last_two_stages():
     names = list(create_model("sifa_net_tiny").sifa_layers())
     assert names == ["res3.0", "res4.0", "res4.1", "res5.0", "res5.1"]
+
+
+def test_alternate_blocks_leave_the_first_of_each_stage():
+    layers = list(create_model("sifa_net_r50", **SMALL, blocks="alternate").sifa_layers())
+    assert layers == ["res3.1", "res3.3", "res4.1", "res4.3", "res4.5", "res5.1"]
+
+
+def test_global_context_stands_between_alternate_blocks():
+    model = create_model("sifa_net_r50", **SMALL, blocks="alternate", global_context=True, stages=["res4", "res5"])
+    contexts = [name for name, module in model.named_modules() if isinstance(module, GlobalContext)]
+    assert contexts == [f"layer{stage}.{i}.context" for stage, last in ((3, 5), (4, 3)) for i in range(0, last, 2)]
+
+
+def test_global_context_starts_as_if_it_were_not_there_and_is_added_to_the_branch():
+    torch.manual_seed(0)
+    block = Bottleneck(8, 2, 1, has_context=True).eval()
+    torch.nn.init.ones_(block.bn3.weight)
+    x = torch.rand(6, 8, 5, 4)
+    plain = Bottleneck(8, 2, 1).eval()
+    plain.load_state_dict({key: value for key, value in block.state_dict().items() if "context" not in key})
+    torch.nn.init.zeros_(block.context.expand.weight)
+    torch.nn.init.constant_(block.context.expand.bias, 100.0)  # so large that the last ReLU lets everything pass
+    branch = block(x, 3) - 100 - x
+    assert torch.allclose((x + branch).relu(), plain(x, 3), atol=1e-4)
+
+
+def test_a_dual_head_learns_from_the_sum_and_answers_with_the_mean():
+    torch.manual_seed(0)
+    model = create_model("sifa_net_r50", **SMALL, dual_head=True, dropout=0.0)
+    video = torch.randn(2, 3, 16, 64, 64)
+    labels = torch.tensor([1, 3])
+    logits = model(video)
+    assert logits.shape == (2, 5, 2)
+    summed_loss(logits, labels, F.cross_entropy).backward()
+    assert model.fc.weight.grad.abs().sum() > 0
+    assert model.fc_dual.weight.grad.abs().sum() > 0
+    model.eval()
+    seen = []
+    for head in (model.fc, model.fc_dual):
+        head.register_forward_hook(lambda module, inputs, output: seen.append(output.softmax(1)))
+    with torch.no_grad():
+        probabilities = model(video).softmax(dim=1)
+    torch.testing.assert_close(probabilities, (seen[0] + seen[1]) / 2)
+
+
+@pytest.mark.parametrize(("frames", "pairs"), [(4, [(0, 1), (2, 3)]), (5, [(0, 1), (2, 3)]), (1, [(0, 0)])])
+def test_the_dual_heads_features_are_the_larger_of_two_frames(frames, pairs):
+    x = torch.randn(2 * frames, 3, 4, 5).to(memory_format=torch.channels_last)
+    pooled, count = max_of_pairs(x, frames)
+    assert count == len(pairs)
+    expected = [torch.maximum(x[clip * frames + a], x[clip * frames + b]) for clip in (0, 1) for a, b in pairs]
+    assert torch.equal(pooled, torch.stack(expected))
+    assert pooled.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_official_preset_starts_from_an_image_network(tmp_path):
+    image = create_model("sifa_net_r50", width=8, temporal="none", temporal_stride=1).state_dict()
+    image["conv1.weight"] = image["conv1.weight"][:, :, 0]
+    torch.save(image, tmp_path / "resnet50.pth")
+    model = create_model("sifa_net_r50", preset="official", weights=tmp_path / "resnet50.pth", width=8)
+    assert model.info.facts["start"]["left_out_of_the_file"] == ["fc.weight", "fc.bias"]
+    state = model.state_dict()
+    for stage in ("layer4", "layer4_dual"):
+        assert torch.equal(state[f"{stage}.2.conv2.weight"], image["layer4.2.conv2.weight"])
 
 
 def test_stages_switch_places_the_blocks():
@@ -150,6 +216,9 @@ def test_integer_input_is_refused():
         ({"stages": ["res6"]}, "stages='res6'"),
         ({"temporal": "lstm"}, "temporal='lstm'"),
         ({"preset": "fast"}, "preset='fast'"),
+        ({"blocks": "some"}, "blocks='some'"),
+        ({"dual_head": 1}, "dual_head=1 is not possible; it is true or false"),
+        ({"global_context": True}, "global_context=True is not possible without blocks='alternate'"),
     ],
 )
 def test_bad_switches_are_named(switches, message):
