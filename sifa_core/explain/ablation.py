@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sifa_core.errors import QueryError
-from sifa_core.explain.analysis import Analysis, analyze
+from sifa_core.explain.analysis import Analysis, Selection, analyze
 from sifa_core.explain.points import Query, SamplingPoints
 from sifa_core.layers import SIFA
 from sifa_core.layers.offsets import ConvOffset, next_frame
@@ -47,6 +48,34 @@ class Ablation:
     def sampling_points(self, query: Query, layer: str | None = None, levels: int = 1) -> SamplingPoints:
         """As `Analysis.sampling_points`, without the part."""
         return self.changed.sampling_points(query, layer, levels)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A query with and without a part. P points."""
+
+    before: SamplingPoints
+    after: SamplingPoints
+    moved: float
+    """Mean distance between a point before and after, pixels."""
+    probabilities: list[tuple[str, float, float]]
+    """(label, before, after) of the classes that are among the best either way, best before first; empty if the model
+    is untrained."""
+
+
+def compare(analysis: Analysis, ablation: Ablation, selection: Selection, best: int = 3) -> Comparison:
+    """What the part made of the selection's query, and of the `best` most probable classes."""
+    place = selection.query, selection.layer, selection.levels
+    before, after = analysis.sampling_points(*place), ablation.sampling_points(*place)
+    with_part, without = dict(analysis.predictions), dict(ablation.predictions)
+    shown = {label for label, _ in analysis.predictions[:best] + ablation.predictions[:best]}
+    probabilities = [(label, with_part[label], without[label]) for label, _ in analysis.predictions if label in shown]
+    return Comparison(
+        before,
+        after,
+        float(np.linalg.norm(after.points - before.points, axis=1).mean()),
+        probabilities if analysis.info.is_trained else [],
+    )
 
 
 def ablate(analysis: Analysis, part: str, layers: Iterable[str] | None = None) -> Ablation:

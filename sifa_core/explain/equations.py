@@ -69,6 +69,8 @@ class EquationSteps:
     """[K, 4, 2] the cells around each point moved: upper left, upper right, lower left, lower right."""
     shares: FloatArray
     """[K, 4] G(p, p') of Eq. 6: how much each corner counts; 0 for one outside the map."""
+    corner_features: FloatArray
+    """[4, C] K[t+1](p): the features at the corners of the point with the largest weight; zeros outside the map."""
     regular: Attention
     """Eq. 1 and 2: the same query over the regular grid."""
     deformed: Attention
@@ -130,6 +132,7 @@ def equation_steps(
     regular = _attend(query, memory, taps, scale)
     deformed = _attend(query, memory, taps + moves, scale)
     corners, shares = bilinear_shares(taps + moves, memory.shape[1:])
+    strongest = deformed.strongest()
     gated = features.gated[t, :, row, column].astype(float)
     return EquationSteps(
         cell=cell,
@@ -143,6 +146,7 @@ def equation_steps(
         offset=moves,
         corners=corners,
         shares=shares,
+        corner_features=_read(memory, corners[strongest]).T,
         regular=regular,
         deformed=deformed,
         gated=gated,
@@ -164,12 +168,18 @@ def bilinear_shares(points: FloatArray, size: tuple[int, ...]) -> tuple[NDArray[
 
 def _attend(query: FloatArray, memory: FloatArray, points: FloatArray, scale: str) -> Attention:
     corners, shares = bilinear_shares(points, memory.shape[1:])
-    limits = np.array([memory.shape[2] - 1, memory.shape[1] - 1])
-    readable = np.clip(corners, 0, limits)  # a corner outside has share 0, whatever is read for it
-    keys = np.einsum("cpk,pk->pc", memory[:, readable[..., 1], readable[..., 0]], shares)
+    keys = np.einsum("cpk,pk->pc", _read(memory, corners), shares)
     products = keys @ query
     weights = products if scale == "none" else products / len(query)
     if scale == "softmax":
         raised = np.exp(weights - weights.max())
         weights = raised / raised.sum()
     return Attention(points, keys, products, weights, weights @ keys)
+
+
+def _read(memory: FloatArray, cells: NDArray[np.int_]) -> FloatArray:
+    """memory [C, h, w] at cells [..., 2]: [C, ...], zeros outside the map."""
+    limits = np.array([memory.shape[2] - 1, memory.shape[1] - 1])
+    readable = np.clip(cells, 0, limits)
+    is_inside = (cells == readable).all(-1)
+    return np.asarray(memory[:, readable[..., 1], readable[..., 0]] * is_inside)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from sifa_core.errors import QueryError
 from sifa_core.explain import Analysis, analyze
-from sifa_core.explain.ablation import PARTS, ablate, has_part, switched_off
+from sifa_core.explain.ablation import PARTS, ablate, compare, has_part, switched_off
 from sifa_core.explain.equations import explain_equations
 from sifa_core.models import create_model
 
@@ -77,3 +79,22 @@ def test_what_does_not_exist_cannot_be_switched_off(analysis: Analysis, clip) ->
     assert [has_part(other.model, part) for part in PARTS] == [False, True, True]
     with pytest.raises(QueryError, match="motion saliency"):
         ablate(other, "msm")
+
+
+def test_a_query_is_compared_with_itself(analysis: Analysis) -> None:
+    selection = analysis.select((1, 60, 40), "res4.1", 2)
+    ablation = ablate(analysis, "offsets")
+    comparison = compare(analysis, ablation, selection, best=2)
+    distances = np.linalg.norm(comparison.before.points - comparison.before.base, axis=1)
+    assert comparison.moved == pytest.approx(distances.mean())
+    assert comparison.probabilities == [], "an untrained model's probabilities are not shown"
+
+    own = analyze(create_model("sifa_net_tiny").eval(), analysis.clip)
+    own.info = replace(own.info, status="own")
+    other = ablate(own, "attention")
+    compared = compare(own, other, own.select(), best=2).probabilities
+    best = {label for label, _ in own.predictions[:2] + other.predictions[:2]}
+    assert {label for label, _, _ in compared} == best
+    for label, before, after in compared:
+        assert before == dict(own.predictions)[label]
+        assert after == dict(other.predictions)[label]

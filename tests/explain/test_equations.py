@@ -52,6 +52,9 @@ def test_steps_rebuild_the_output_of_the_layer(analysis: Analysis, query: tuple,
     np.testing.assert_allclose(steps.output, features.output[t, :, row, column], atol=1e-5)
     assert np.abs(gain * steps.deformed.aggregate).max() > 1e-3, "or the comparison would say nothing"
     assert np.abs(steps.offset).max() > 0.1
+    strongest = steps.deformed.strongest()
+    blended = steps.shares[strongest] @ steps.corner_features
+    np.testing.assert_allclose(steps.deformed.keys[strongest], blended, atol=1e-9)
 
 
 @pytest.mark.parametrize("switches", [{"gate": "none"}, {"gate": "layernorm"}, {"scale": "softmax"}, {"scale": "none"}])
