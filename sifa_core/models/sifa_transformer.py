@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sifa_core.errors import ConfigError
 from sifa_core.layers import SIFA, build_temporal
 from sifa_core.layers.initialisation import initialise
-from sifa_core.layers.registry import check_choice
+from sifa_core.layers.registry import check_choice, check_flags
 from sifa_core.models.base import ModelInfo, VideoModel
 from sifa_core.models.configuration import (
     STAGES,
@@ -62,7 +62,7 @@ class SifaTransformerConfig(ArchitectureConfig):
         check_counts(self, "width", "head_width", "window")
         check_shares(self, "drop_path")
         check_choice("blocks", self.blocks, PLACEMENTS)
-        check_choice("patch_norm", self.patch_norm, (True, False))
+        check_flags(self, "patch_norm")
         if isinstance(self.mlp_ratio, bool) or not isinstance(self.mlp_ratio, int | float) or not self.mlp_ratio > 0:
             raise ConfigError(f"mlp_ratio={self.mlp_ratio!r} is not possible; it is a number above 0.")
         for channels in (self.width * 2**index for index in range(len(STAGES))):

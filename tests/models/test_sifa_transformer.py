@@ -12,6 +12,9 @@ from sifa_core.errors import ConfigError, ModelError, QueryError
 from sifa_core.explain import analyze
 from sifa_core.explain.grad_cam import grad_cam
 from sifa_core.explain.payload import viewer_payload
+from sifa_core.explain.trace import Trace
+from sifa_core.layers import temporal_names
+from sifa_core.layers.registry import OFFSET_SOURCES
 from sifa_core.models import create_model, load_model, model_names, save_checkpoint
 from tests.models.plain_swin import plain_swin
 
@@ -112,6 +115,25 @@ def test_a_closed_gate_opens():
     model = create_model("sifa_transformer_tiny", **SMALL)
     model(torch.randn(1, 3, 8, 64, 64)).logsumexp(1).sum().backward()
     assert all(layer.gate.norm.weight.grad.abs().sum() > 0 for layer in model.sifa_layers().values())
+
+
+@pytest.mark.parametrize("temporal", temporal_names())
+def test_every_temporal_module_runs_and_learns(temporal):
+    model = create_model("sifa_transformer_tiny", **SMALL, temporal=temporal, dropout=0.0)
+    logits = model(torch.randn(2, 3, 8, 40, 40))
+    assert logits.shape == (2, 5)
+    logits.logsumexp(1).sum().backward()
+    assert model.patch_embed.proj.weight.grad.abs().sum() > 0
+    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters() if parameter.grad is not None)
+
+
+@pytest.mark.parametrize("offset_from", OFFSET_SOURCES)
+def test_every_source_of_offsets_moves_the_points(offset_from):
+    model = awake(create_model("sifa_transformer_tiny", **SMALL, offset_from=offset_from)).eval()
+    with torch.no_grad(), Trace(model) as trace:
+        model(torch.randn(1, 3, 16, 40, 40))
+    assert list(trace.layers) == list(model.sifa_layers())
+    assert all(np.abs(layer.offset).mean() > 0.1 for layer in trace.layers.values())
 
 
 def test_placement_of_the_sifa_blocks():
