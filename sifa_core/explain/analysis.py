@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,6 +27,10 @@ from sifa_core.explain.points import Query, SamplingPoints, compose_points
 from sifa_core.explain.statistics import OffsetStatistics, offset_statistics
 from sifa_core.explain.trace import LayerTrace, Trace
 from sifa_core.models import ModelInfo, VideoModel
+
+if TYPE_CHECKING:
+    from sifa_core.explain.controls import Control
+    from sifa_core.explain.health import Finding
 
 Target = int | str | None
 """A class by number or label; None means the one predicted."""
@@ -102,6 +107,7 @@ class Analysis:
         self._grad_cams: dict[tuple[str, int], NDArray[np.float32]] = {}
         self._statistics: dict[str, OffsetStatistics] = {}
         self._agreements: dict[str, FlowAgreement] = {}
+        self._findings: list[Finding] | None = None
 
     @property
     def layers(self) -> list[str]:
@@ -207,6 +213,20 @@ class Analysis:
             found = zip(self.traces.items(), truths, strict=True)
             self._agreements = {name: agreement(trace, truth) for (name, trace), truth in found}
         return self._agreements[layer]
+
+    def warnings(self) -> list[Finding]:
+        """What is wrong with offsets and attention on this clip, in words, with what to try; faults first."""
+        from sifa_core.explain.health import examine  # it reads analyses, so it comes after this module
+
+        if self._findings is None:
+            self._findings = examine(self)
+        return self._findings
+
+    def controls(self, seed: int = 0) -> list[Control]:
+        """The same clip frozen, reversed and shuffled, each analysed once more: three more runs of the model."""
+        from sifa_core.explain.controls import run_controls  # it makes analyses, so it comes after this module
+
+        return list(run_controls(self, seed))
 
     def select(
         self, query: Query | None = None, layer: str | None = None, levels: int | None = None, target: Target = None

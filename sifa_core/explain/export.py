@@ -88,6 +88,8 @@ def describe(analysis: Analysis, selection: Selection) -> dict[str, Any]:
             "cells": _rounded(analysis.grad_cam_cells(layer, selection.target)),
         },
         "offset_statistics": {name: analysis.offset_statistics(name).to_dict() for name in analysis.layers},
+        "flow_agreement": {name: analysis.flow_agreement(name).to_dict() for name in analysis.layers},
+        "warnings": [finding.to_dict() for finding in analysis.warnings()],
     }
 
 

@@ -70,6 +70,13 @@ def offset_statistics(trace: LayerTrace, grid: FeatureGrid) -> OffsetStatistics:
     )
 
 
+def regular_out_of_frame(grid: FeatureGrid, kernel_size: int) -> float:
+    """The share of sampling points beyond the picture that the regular grid has by itself, at the borders."""
+    row, column = np.mgrid[: grid.rows, : grid.columns]
+    places = np.stack([column, row]) + regular_taps(kernel_size)[:, :, None, None]
+    return 1 - float(grid.contains(grid.to_pixels(np.moveaxis(places, 1, -1))).mean())
+
+
 def attention_shares(weights: FloatArray) -> FloatArray:
     """|weights| [T, K, h, w] as shares that sum to 1 over the taps; where all are zero, equal shares."""
     magnitude = np.abs(weights.astype(float))

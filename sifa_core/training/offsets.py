@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from sifa_core.data.motion15 import MotionConfig, MotionSample, render
 from sifa_core.explain.flow import agreement, centres, follow, moves
-from sifa_core.explain.geometry import FeatureGrid, FloatArray, regular_taps
-from sifa_core.explain.statistics import offset_statistics
+from sifa_core.explain.geometry import FeatureGrid, FloatArray
+from sifa_core.explain.statistics import offset_statistics, regular_out_of_frame
 from sifa_core.explain.trace import LayerTrace, Trace
 from sifa_core.models.base import VideoModel
 from sifa_core.training.stream import normalise
@@ -97,9 +97,7 @@ def _add(report: LayerReport, layer: LayerTrace, sample: MotionSample, stride: i
     report.largest = max(report.largest, float(statistics.max_magnitude.max()))
     report.out_of_frame += float(statistics.out_of_frame.mean())
     report.entropy += float(statistics.attention_entropy.mean())
-    row, column = np.mgrid[:rows, :columns]
-    places = np.moveaxis(np.stack([column, row]) + regular_taps(layer.kernel_size)[:, :, None, None], 1, -1)
-    report.regular_out_of_frame += 1 - float(grid.contains(grid.to_pixels(places)).mean())
+    report.regular_out_of_frame += regular_out_of_frame(grid, layer.kernel_size)
     pairs = range(len(sample.frames) // stride - 1)
     compared = agreement(layer, [true_displacement(sample, grid, t * stride + stride // 2, stride) for t in pairs])
     cells = int(compared.moving_cells.sum())

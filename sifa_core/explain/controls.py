@@ -1,0 +1,98 @@
+"""Controls that keep an explanation honest: the same clip without its motion, or the same network without its offsets.
+
+Attention is not an explanation by itself. Where a prediction survives a clip that has lost what it should rest on, it
+rests on something else.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from sifa_core.data import Clip
+from sifa_core.explain.analysis import Analysis, analyze
+from sifa_core.layers import SIFA
+from sifa_core.models import VideoModel
+
+MEANINGS = {
+    "frozen": "The middle frame all the time. Nothing moves, so whatever rests on motion must go.",
+    "reversed": "The same frames backwards. What goes left must go right, what comes closer must move away.",
+    "shuffled": "The same frames in a random order. Every picture is there, but no motion makes sense.",
+}
+"""What each control shows, and what to expect of it."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control beside the original. Made by `run_controls`."""
+
+    name: str
+    """A key of MEANINGS."""
+    analysis: Analysis
+    """Of the control's own clip, for points, maps and statistics beside those of the original."""
+    label: str
+    """The class predicted for the original."""
+    original: float
+    """That class' probability for the original; meaningless for an untrained model, as are those below."""
+    probability: float
+    """The same class' probability for the control."""
+
+    @property
+    def change(self) -> float:
+        """How much the probability of the original's class changed; -1..1."""
+        return self.probability - self.original
+
+    @property
+    def meaning(self) -> str:
+        """What the control shows, and what to expect of it."""
+        return MEANINGS[self.name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: predictions, the change, and the statistics of every layer."""
+        analysis = self.analysis
+        trained = analysis.info.is_trained
+        return {
+            "name": self.name,
+            "meaning": self.meaning,
+            "predictions": [{"label": label, "probability": value} for label, value in analysis.predictions]
+            if trained
+            else None,
+            "label": self.label if trained else None,
+            "change": self.change if trained else None,
+            "offset_statistics": {name: analysis.offset_statistics(name).to_dict() for name in analysis.layers},
+        }
+
+
+def control_clips(clip: Clip, seed: int = 0) -> dict[str, Clip]:
+    """The same window frozen, reversed and shuffled, by the names in MEANINGS; `seed` draws the shuffled order."""
+    return {"frozen": clip.frozen(), "reversed": clip.reversed(), "shuffled": clip.shuffled(seed)}
+
+
+def run_controls(analysis: Analysis, seed: int = 0) -> Iterator[Control]:
+    """Analyse each control with the model of `analysis`, one after the other."""
+    label, probability = analysis.predictions[0]
+    for name, clip in control_clips(analysis.clip, seed).items():
+        control = analyze(analysis.model, clip)
+        yield Control(name, control, label, probability, dict(control.predictions)[label])
+
+
+def without_offsets(model: VideoModel) -> VideoModel:
+    """The same network on the regular grid: every offset is zero (SIFA_R of Table 1a, with the weights of SIFA).
+
+    A model of its own that shares its parameters with `model`, so it takes next to no memory.
+    """
+    shared: list[Any] = [*model.parameters(), *model.buffers()]
+    regular = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+    for block in (module for module in regular.modules() if isinstance(module, SIFA)):
+        block.offset.register_forward_hook(_zeros)
+    regular.info = replace(model.info, name=f"{model.info.name} without offsets")
+    return regular
+
+
+def _zeros(_: nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(output)
