@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ class Kept:
     analysis: Analysis
     payload: dict[str, Any]
     """See `sifa_core.explain.payload`."""
+    extras: dict[str, Any] = field(default_factory=dict)
+    """What tabs have worked out for it, by name; put there by `AnalysisCache.add`."""
 
 
 class AnalysisCache:
@@ -51,12 +53,27 @@ class AnalysisCache:
             )
         token = secrets.token_urlsafe(TOKEN_BYTES)
         with self._lock:
-            while self._kept and sum(self._sizes.values()) + size > self.max_bytes:
-                oldest, _ = self._kept.popitem(last=False)
-                del self._sizes[oldest]
             self._kept[token] = kept
             self._sizes[token] = size
+            self._make_room()
         return token
+
+    def add(self, token: str, name: str, value: Any) -> None:
+        """Keep something more with an analysis, if that is still kept; others go as for `put`."""
+        with self._lock:
+            kept = self._kept.get(token)
+            if kept is None:
+                return
+            kept.extras[name] = value
+            self._kept.move_to_end(token)
+            self._sizes[token] = footprint(kept)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Let the oldest go until all fit; the newest stays, which `put` has seen to."""
+        while len(self._kept) > 1 and sum(self._sizes.values()) > self.max_bytes:
+            oldest, _ = self._kept.popitem(last=False)
+            del self._sizes[oldest]
 
     def get(self, token: str) -> Kept | None:
         """The analysis of a token, now the most recently used one; None if there is none (any more)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,16 @@ class Service:
     def payload(self, token: str) -> dict[str, Any]:
         """What the viewer shows of the analysis of a token. Raises ForgottenError as `kept` does."""
         return self.kept(token).payload
+
+    def worked_out(self, token: str, name: str, make: Callable[[Analysis], Any]) -> Any:
+        """What `make` works out from an analysis, kept under `name` with it. Raises ForgottenError as `kept` does."""
+        kept = self.kept(token)
+        with self.model_lock:
+            if name not in kept.extras:
+                value = make(kept.analysis)
+                self.cache.add(token, name, value)
+                return value
+        return kept.extras[name]
 
     def warm_up(self, stop: threading.Event) -> None:
         """Analyse the examples, one at a time until told to stop, so that each is there when it is asked for.

@@ -24,7 +24,7 @@ from sifa_core.explain.geometry import FeatureGrid, FloatArray
 from sifa_core.explain.grad_cam import grad_cam
 from sifa_core.explain.maps import SCOPES, enlarge, normalise
 from sifa_core.explain.points import Query, SamplingPoints, compose_points
-from sifa_core.explain.statistics import OffsetStatistics, offset_statistics
+from sifa_core.explain.statistics import OffsetStatistics, magnitude_histogram, offset_statistics
 from sifa_core.explain.trace import LayerTrace, Trace
 from sifa_core.models import ModelInfo, VideoModel
 
@@ -196,6 +196,13 @@ class Analysis:
         if layer not in self._statistics:
             self._statistics[layer] = offset_statistics(self.traces[layer], self.grid(layer))
         return self._statistics[layer]
+
+    def offset_histogram(self, layer: str | None = None, t: int = 0, bins: int = 24) -> tuple[FloatArray, FloatArray]:
+        """Share of the offsets of frame t in each bin of length, [bins], and the bins' edges in cells, [bins + 1]."""
+        trace = self.traces[self.check_layer(layer)]
+        if self.check_frame(t) >= len(trace.offset):
+            raise QueryError(f"Frame {t} is the last one, which this model does not let attend to anything.")
+        return magnitude_histogram(trace, t, bins)
 
     def flow_agreement(self, layer: str | None = None, flow: FloatArray | None = None) -> FlowAgreement:
         """How well a layer's attention-weighted displacement agrees with the clip's motion, frame by frame.

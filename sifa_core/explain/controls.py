@@ -26,6 +26,15 @@ MEANINGS = {
 }
 """What each control shows, and what to expect of it."""
 
+VERDICTS = {
+    "frozen": ("needs no motion", "needs motion"),
+    "reversed": ("does not care which way time runs", "turns with time"),
+    "shuffled": ("does not need the frames in order", "needs the frames in order"),
+}
+"""What may be said of the prediction if it survives a control, and if it does not."""
+SURVIVING_SHARE = 0.5
+"""A prediction survives a control that leaves at least this share of its probability."""
+
 
 @dataclass(frozen=True)
 class Control:
@@ -51,6 +60,14 @@ class Control:
     def meaning(self) -> str:
         """What the control shows, and what to expect of it."""
         return MEANINGS[self.name]
+
+    @property
+    def verdict(self) -> str:
+        """What that says of the prediction, as the end of a sentence; empty for an untrained model."""
+        if not self.analysis.info.is_trained:
+            return ""
+        survives, goes = VERDICTS[self.name]
+        return survives if self.probability >= SURVIVING_SHARE * self.original else goes
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: predictions, the change, and the statistics of every layer."""

@@ -70,6 +70,16 @@ def offset_statistics(trace: LayerTrace, grid: FeatureGrid) -> OffsetStatistics:
     )
 
 
+def magnitude_histogram(trace: LayerTrace, t: int, bins: int = 24) -> tuple[FloatArray, FloatArray]:
+    """How long the offsets of frame t are: share [bins] of them in each bin, and the bins' edges [bins + 1] in cells.
+
+    The bins reach from 0 to the layer's longest offset in any frame, so that frames can be compared.
+    """
+    length = np.linalg.norm(trace.offset.astype(float), axis=2)
+    counts, edges = np.histogram(length[t], bins=bins, range=(0.0, max(float(length.max()), 1e-6)))
+    return counts / counts.sum(), edges
+
+
 def regular_out_of_frame(grid: FeatureGrid, kernel_size: int) -> float:
     """The share of sampling points beyond the picture that the regular grid has by itself, at the borders."""
     row, column = np.mgrid[: grid.rows, : grid.columns]

@@ -1,12 +1,15 @@
 """Controls: the right frames in the right order, their predictions beside the original's, and no trace left behind."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from sifa_core.data import Clip
 from sifa_core.explain import Analysis, analyze
-from sifa_core.explain.controls import MEANINGS, control_clips, run_controls, without_offsets
+from sifa_core.explain.controls import MEANINGS, Control, control_clips, run_controls, without_offsets
 from sifa_core.models import VideoModel
 
 
@@ -63,3 +66,15 @@ def test_without_offsets_is_the_regular_grid_and_nothing_else(analysis: Analysis
     points = changed.sampling_points((1, 60, 40), "res4.0")
     np.testing.assert_allclose(points.points, points.base)
     assert torch.equal(analyze(model, clip).logits, analysis.logits), "the model itself keeps its offsets"
+
+
+@pytest.mark.parametrize(
+    ("name", "probability", "verdict"),
+    [("frozen", 0.1, "needs motion"), ("frozen", 0.4, "needs no motion"), ("reversed", 0.0, "turns with time")],
+)
+def test_verdicts(analysis: Analysis, model: VideoModel, clip: Clip, name: str, probability: float, verdict: str):
+    control = Control(name, analysis, "jump", 0.8, probability)
+    assert control.verdict == "", "predictions of an untrained model mean nothing"
+    trained = copy.copy(analysis)
+    trained.info = dataclasses.replace(analysis.info, status="own")
+    assert Control(name, trained, "jump", 0.8, probability).verdict == verdict

@@ -64,3 +64,12 @@ def test_figures_are_json(analysis):
     assert json.loads(json.dumps(figures)) == figures
     assert len(figures["mean_magnitude"]) == 4
     assert 0 < figures["attention_entropy"][0] <= 1
+
+
+def test_histogram_of_lengths_over_the_same_bins_in_every_frame(analysis):
+    lengths = np.linalg.norm(analysis.traces["res4.0"].offset, axis=2)
+    for t in (0, 2):
+        shares, edges = analysis.offset_histogram("res4.0", t, bins=10)
+        assert shares.sum() == pytest.approx(1)
+        assert (edges[0], edges[-1]) == (0, pytest.approx(lengths.max(), rel=1e-5))
+        assert shares[3] == pytest.approx(((lengths[t] >= edges[3]) & (lengths[t] < edges[4])).mean(), abs=1e-6)
