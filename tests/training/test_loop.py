@@ -17,8 +17,10 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from app.service import Service
 from sifa_core.data.motion15 import LABELS, MotionConfig, make_dataset
 from sifa_core.errors import ConfigError
+from sifa_core.explain.analysis import predict
 from sifa_core.models import load_model
 from sifa_core.training import TrainingError, evaluate, load_config, train
 from sifa_core.training.data import validation_data
@@ -87,7 +89,7 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
-def test_render_train_kill_resume_evaluate_load(config, files, tmp_path):
+def test_render_train_kill_resume_evaluate_and_show(config, files, tmp_path):
     """The whole way from files to a model in use; the killed run ends with the weights of the uninterrupted one."""
     whole = train(load_config(config, [f"run.out={tmp_path / 'whole'}"]), quiet=True)
     out = tmp_path / "killed"
@@ -109,6 +111,12 @@ def test_render_train_kill_resume_evaluate_load(config, files, tmp_path):
     again = evaluate(model, validation_data(load_config(config).data, LABELS))
     assert again.confusion.tolist() == other.validation.confusion.tolist()
     assert model.info.facts["metrics"]["top1"] == pytest.approx(again.accuracy)
+    page = Service(model)
+    shown = page.payload(page.analyze(page.read(files / "clips" / "val_000000.mp4")))
+    assert [row["label"] for row in shown["predictions"]] == [
+        label for label, _ in predict(model, page.read(files / "clips" / "val_000000.mp4"))
+    ][: len(shown["predictions"])]
+    assert shown["model"]["status"] == "own"
     rows = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if row["phase"] == "train"] == [2, 4, 6]
     assert all(np.isfinite(row["loss"]) for row in rows)
