@@ -39,6 +39,10 @@ def _math(content: str, *, block: bool = False) -> str:
     return f"<math{' display=' + chr(34) + 'block' + chr(34) if block else ''}>{content}</math>"
 
 
+def _transposed(content: str) -> str:
+    return f"<msup><mrow><mo>[</mo>{content}<mo>]</mo></mrow><mi>T</mi></msup>"
+
+
 _T = "<mi>t</mi>"
 _NEXT = "<mi>t</mi><mo>+</mo><mn>1</mn>"
 _IS, _PLUS, _MINUS = "<mo>=</mo>", "<mo>+</mo>", "<mo>−</mo>"
@@ -46,9 +50,9 @@ _DOT, _TIMES = "<mo>⊙</mo>", "<mo>·</mo>"
 _CORRELATION = _sub('<mi mathvariant="bold">W</mi>', _identifier("cor"))
 _QUERY, _OUTPUT = (_sub(_identifier(name), _T) for name in "QY")
 _KEYS, _AGGREGATE = (_sub(_identifier(name), _NEXT) for name in "KA")
-_VALUES = f"<msup><mrow><mo>[</mo>{_sub(_identifier('V'), _NEXT)}<mo>]</mo></mrow><mi>T</mi></msup>"
 _MOVED_KEYS = f"<msubsup><mi>K</mi><mrow>{_NEXT}</mrow><mo>′</mo></msubsup>"
-_MOVED_VALUES = f"<msup><mrow><mo>[</mo><msubsup><mi>V</mi><mrow>{_NEXT}</mrow><mo>′</mo></msubsup><mo>]</mo></mrow><mi>T</mi></msup>"
+_VALUES = _transposed(_sub("<mi>V</mi>", _NEXT))
+_MOVED_VALUES = _transposed(f"<msubsup><mi>V</mi><mrow>{_NEXT}</mrow><mo>′</mo></msubsup>")
 _HERE, _THERE, _SALIENCY = _sub("<mi>f</mi>", _T), _sub("<mi>f</mi>", _NEXT), _sub("<mi>f</mi>", "<mi>m</mi>")
 _DIFFERENCE = "<mrow><mi>Δ</mi><mi>f</mi></mrow>"
 _PLACE, _MOVED = "<mi>p</mi>", "<msup><mi>p</mi><mo>′</mo></msup>"

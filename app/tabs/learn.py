@@ -1,0 +1,214 @@
+"""The Learn tab: the paper's equations one at a time, with the real numbers of the query that the viewer shows.
+
+The server works a query's numbers out once; stepping through the equations then happens in the browser. Switching a
+part of the model off runs the model again.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from app import fragments
+from app.explorer import selection_of
+from app.tabs.lessons import LESSONS
+from app.visit import MODEL_QUEUE, QUIET, Updates, Visit
+from sifa_core import Analysis, SifaError
+from sifa_core.errors import QueryError
+from sifa_core.explain.ablation import PARTS, ablate, compare, has_part
+from sifa_core.explain.analysis import Selection
+from sifa_core.explain.equations import Attention, EquationSteps, explain_equations
+from sifa_core.explain.payload import PICTURE_QUALITY, PICTURE_SIDE, encode_jpeg
+from sifa_core.explain.points import SamplingPoints
+
+FOLDER = Path(__file__).parent
+SCRIPTS = ("learn_pictures", "learn_numbers", "learn_steps", "learn")
+CHANNELS = 8
+"""Channels of a feature that are written out; there may be hundreds."""
+DIGITS = 6
+"""Significant digits that a number keeps on its way to the browser."""
+
+TEMPLATE = '<section class="learn" aria-label="The equations, one at a time" tabindex="-1"></section>'
+
+READ_IF_OPEN = """
+async (token) => {
+  const isOpen = () => document.querySelector("#learn")?.checkVisibility();
+  const refresh = () => new Promise((done) => requestAnimationFrame(done));
+  const viewer = () => document.querySelector("#explorer .sifa-viewer")?.viewer;
+  for (let i = 0; i < 2 || (i < 200 && isOpen() && !viewer()); i += 1) await refresh();
+  if (!viewer() || !isOpen()) return [token, null];
+  const { t, x, y, layer, levels } = viewer().getState();
+  return [token, { t, x, y, layer, levels }];
+}
+"""
+"""Browser's side of opening the tab or a new clip: the choice once the viewer shows it, null if the tab is closed."""
+
+
+def build(visit: Visit, tab: gr.Tab) -> None:
+    """Fill the tab."""
+    page = gr.HTML(
+        {}, html_template=TEMPLATE, js_on_load=script(), apply_default_css=False, elem_id="learn", padding=False
+    )
+    service, notice = visit.service, visit.notice
+
+    @visit.guard
+    def open_lesson(key: str, chosen: Any) -> Iterator[Updates]:
+        if not key or chosen is None:
+            return
+        analysis = service.analysis(key)
+        yield {notice: fragments.progress("Working it out")}
+        selection = _choice(analysis, chosen)
+        with service.model_lock:
+            steps = explain_equations(analysis, selection.query, selection.layer)
+        yield {page: lesson(analysis, selection, steps), notice: ""}
+
+    @visit.guard
+    def switch_off(key: str, event: gr.EventData) -> Iterator[Updates]:
+        analysis = service.analysis(key)
+        asked = event._data
+        if not isinstance(asked, dict) or not isinstance(asked.get("part"), str):
+            raise QueryError("A switch holds the part that is to be switched off.")
+        selection = selection_of(analysis, asked.get("choice"))
+        layers = [selection.layer] if asked.get("here") is True else None
+        try:
+            with service.model_lock:
+                ablation = ablate(analysis, asked["part"], layers)
+            comparison = compare(analysis, ablation, selection)
+        except SifaError:
+            yield {page: {"kind": "failed", "number": secrets.token_hex(4)}}
+            raise
+        yield {
+            page: {
+                "kind": "switched off",
+                "number": secrets.token_hex(4),  # the same answer twice is to be shown twice
+                "part": ablation.part,
+                "here": layers is not None,
+                "moved": comparison.moved,
+                "before": _points(comparison.before),
+                "after": _points(comparison.after),
+                "probabilities": [list(row) for row in comparison.probabilities],
+            },
+            notice: "",
+        }
+
+    shown = [page, notice]
+    inputs: list[Any] = [visit.token, visit.choice]
+    listening = (
+        tab.select(open_lesson, inputs, shown, js=READ_IF_OPEN, **MODEL_QUEUE, **QUIET),
+        visit.token.change(open_lesson, inputs, shown, js=READ_IF_OPEN, **MODEL_QUEUE, **QUIET),
+        page.select(switch_off, visit.token, shown, **MODEL_QUEUE, **QUIET),
+    )
+    for event in listening:  # Gradio would keep the last value for every session
+        event.then(lambda value: None, page, None, js="() => [{}]", queue=False, **QUIET)
+
+
+def script() -> str:
+    """What runs in the browser: the lessons, the pictures, and the stepping through them."""
+    parts = [f"const LESSONS = {json.dumps([each.to_dict() for each in LESSONS])};"]
+    parts += [(FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    return "\n".join(parts)
+
+
+def lesson(analysis: Analysis, selection: Selection, steps: EquationSteps) -> dict[str, Any]:
+    """All numbers of a query, as plain values; for each equation those channels that show it best."""
+    t = selection.query[0]
+    following = min(t + 1, analysis.num_frames - 1)
+    grid, layer = analysis.grid(selection.layer), analysis.model.sifa_layers()[selection.layer]
+    attention, info = layer.attention, analysis.info
+    top, top_moved = steps.regular.strongest(), steps.deformed.strongest()
+    by_equation = {
+        1: steps.query * steps.regular.keys[top],
+        2: steps.regular.aggregate,
+        4: steps.difference,
+        6: steps.deformed.keys[top_moved],
+        7: steps.gated,
+    }
+    channels = {number: steps.largest_channels(values, CHANNELS) for number, values in by_equation.items()}
+    return {
+        "kind": "lesson",
+        "number": secrets.token_hex(4),
+        "choice": dict(zip("txy", selection.query, strict=True))
+        | {"layer": selection.layer, "levels": selection.levels},
+        "model": info.name,
+        "trained": info.is_trained,
+        "clip": {"width": analysis.clip.width, "height": analysis.clip.height},
+        "frames": [t, following],
+        "pictures": [encode_jpeg(analysis.frame(each), PICTURE_SIDE, PICTURE_QUALITY) for each in (t, following)],
+        "grid": [grid.columns, grid.rows],
+        "cell": list(steps.cell),
+        "side": attention.kernel_size,
+        "scale": attention.scale,
+        "channels": len(steps.query),
+        "gated": not np.allclose(steps.gated, steps.deformed.aggregate, rtol=1e-3, atol=1e-6),
+        "offsetSource": analysis.model.config.offset_from,
+        "parts": [part for part in PARTS if has_part(analysis.model, part)],
+        "partWords": PARTS,
+        "regular": _attention(steps.regular),
+        "deformed": _attention(steps.deformed),
+        "offset": _plain(steps.offset),
+        "corners": steps.corners.tolist(),
+        "shares": _plain(steps.shares),
+        "maps": {"difference": _plain(steps.difference_map), "saliency": _plain(steps.saliency_map)},
+        "features": {
+            "compare": _features(channels[1], query=steps.query, key=steps.regular.keys[top]),
+            "gather": _features(channels[2], aggregate=steps.regular.aggregate)
+            | {"keys": _plain(steps.regular.keys[:, channels[2]])},
+            "add": _features(
+                channels[2], query=steps.query, aggregate=steps.regular.aggregate, output=steps.regular_output
+            ),
+            "change": _features(channels[4], following=steps.following, query=steps.query, difference=steps.difference),
+            "saliency": _features(
+                channels[4],
+                difference=steps.difference,
+                gate=steps.gate,
+                following=steps.following,
+                saliency=steps.saliency,
+            ),
+            "blend": _features(channels[6], key=steps.deformed.keys[top_moved])
+            | {"corners": _plain(steps.corner_features[:, channels[6]])},
+            "output": _features(
+                channels[7],
+                query=steps.query,
+                aggregate=steps.deformed.aggregate,
+                gated=steps.gated,
+                output=steps.output,
+            ),
+        },
+    }
+
+
+def _choice(analysis: Analysis, chosen: Any) -> Selection:
+    """What the viewer shows; the analysis' own first choice if it still shows the clip before."""
+    try:
+        return selection_of(analysis, chosen)
+    except QueryError:
+        return analysis.select()
+
+
+def _attention(attention: Attention) -> dict[str, Any]:
+    return {
+        "points": _plain(attention.points),
+        "products": _plain(attention.products),
+        "weights": _plain(attention.weights),
+    }
+
+
+def _features(channels: Iterable[int], **values: np.ndarray) -> dict[str, Any]:
+    numbers = list(map(int, channels))
+    return {"numbers": numbers} | {name: _plain(each[numbers]) for name, each in values.items()}
+
+
+def _points(points: SamplingPoints) -> dict[str, Any]:
+    return {"points": _plain(points.points), "weights": _plain(points.weights)}
+
+
+def _plain(values: np.ndarray) -> Any:
+    """Nested lists of a few significant digits; JSON has no NaN and no infinity."""
+    finite = np.nan_to_num(np.asarray(values, float), nan=0.0, posinf=1e30, neginf=-1e30)
+    return [_plain(each) for each in finite] if finite.ndim > 1 else [float(f"{each:.{DIGITS}g}") for each in finite]

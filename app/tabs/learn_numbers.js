@@ -1,0 +1,97 @@
+/** Numbers of the Learn tab: how they are written, the k x k matrix, and tables of channels. */
+
+/** An HTML element with a class and children; text stays text. */
+function make(tag, className = "", ...children) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** Three significant digits, a true minus sign, and powers of ten where they are needed. */
+function say(value) {
+  const size = Math.abs(value);
+  const minus = value < 0 ? "−" : "";
+  if (size === 0) return "0";
+  if (size >= 1e-3 && size < 1e4) {
+    const digits = Math.max(0, 2 - Math.floor(Math.log10(size)));
+    return minus + size.toFixed(Math.min(digits, 4));
+  }
+  const [digits, power] = size.toExponential(1).split("e");
+  const raised = [...String(Math.abs(Number(power)))].map((digit) => SUPERSCRIPTS[Number(digit)]).join("");
+  return `${minus}${digits}·10${Number(power) < 0 ? "⁻" : ""}${raised}`;
+}
+
+/** The values of all k x k taps as a little matrix, coloured like the points. */
+function matrix(lesson, values, caption) {
+  const table = make("table", "matrix", make("caption", "", caption));
+  const share = shares(values);
+  for (let row = 0; row < lesson.side; row += 1) {
+    const line = make("tr");
+    for (let column = 0; column < lesson.side; column += 1) {
+      const i = row * lesson.side + column;
+      const cell = make("td", "", say(values[i]));
+      const colour = colourAt(PLASMA, share[i]);
+      cell.style.background = colour.css;
+      cell.style.color = colour.isBright ? "#16191d" : "#ffffff";
+      line.append(cell);
+    }
+    table.append(line);
+  }
+  return table;
+}
+
+/**
+ * A table with a column for each channel. A row is {name (MathML or text), values, lead: a number before them,
+ * isResult}; cells are tinted by sign and size, all rows on one scale.
+ */
+function channelTable(caption, numbers, rows, lead = "") {
+  const table = make("table", "channels", make("caption", "", caption));
+  const head = make("tr", "", make("th", "", "channel"));
+  if (lead) head.append(make("th", "", lead));
+  head.append(...numbers.map((number) => make("th", "", String(number))));
+  table.append(make("thead", "", head));
+  const body = make("tbody");
+  const most = Math.max(1e-30, ...rows.filter((row) => !row.isShare).flatMap((row) => row.values.map(Math.abs)));
+  for (const row of rows) {
+    const line = make("tr", row.isResult ? "sum" : "");
+    const name = make("th");
+    name.scope = "row";
+    name.innerHTML = row.name; // MathML of ours
+    line.append(name);
+    if (lead) line.append(make("td", "lead", row.lead === undefined ? "" : say(row.lead)));
+    for (const value of row.values) {
+      const cell = make("td", value < 0 ? "below" : "above", say(value));
+      cell.style.setProperty("--share", row.isShare ? 0 : Math.abs(value) / most);
+      line.append(cell);
+    }
+    body.append(line);
+  }
+  table.append(body);
+  const scroller = make("div", "scroller", table);
+  scroller.tabIndex = 0;
+  scroller.setAttribute("role", "group");
+  scroller.setAttribute("aria-label", caption);
+  return scroller;
+}
+
+const mathOf = (content) => `<math>${content}</math>`;
+const sub = (base, index) => `<msub><mi>${base}</mi><mrow>${index}</mrow></msub>`;
+const NOW = "<mi>t</mi>";
+const NEXT = "<mi>t</mi><mo>+</mo><mn>1</mn>";
+const NAMES = {
+  query: mathOf(sub("Q", NOW)),
+  here: mathOf(sub("f", NOW)),
+  following: mathOf(sub("f", NEXT)),
+  difference: mathOf("<mi>Δ</mi><mi>f</mi>"),
+  gate: mathOf('<mi mathvariant="normal">sigmoid</mi><mo>(</mo><mi>Δ</mi><mi>f</mi><mo>)</mo>'),
+  saliency: mathOf(sub("f", "<mi>m</mi>")),
+  aggregate: mathOf(sub("A", NEXT)),
+  gated: mathOf(`<mi>g</mi><mo>·</mo>${sub("A", NEXT)}`),
+  output: mathOf(sub("Y", NOW)),
+  key: (tap) => mathOf(`<msub><mi>K</mi><mn>${tap}</mn></msub>`),
+  moved: (tap) => mathOf(`<msubsup><mi>K</mi><mn>${tap}</mn><mo>′</mo></msubsup>`),
+  product: mathOf("<mi>Q</mi><mo>·</mo><mi>K</mi>"),
+};

@@ -1,0 +1,229 @@
+/** What each of the seven steps shows: `STEPS[number](lesson)` gives {pictures, numbers, says}. */
+
+/** A picture with its caption under it. */
+function figure(content, caption) {
+  const framed = make("figure", "", content, make("figcaption", "", caption));
+  const { width, height } = content.viewBox.baseVal;
+  framed.style.setProperty("--ratio", width / height);
+  return framed;
+}
+
+function scaleWords(lesson) {
+  if (lesson.scale === "none") return "";
+  const mean = `This network divides by the number of channels, ${lesson.channels}, so that the numbers keep their size.`;
+  return lesson.scale === "mean" ? mean : `${mean} It then takes the softmax over the places.`;
+}
+
+function taps(lesson) {
+  return lesson.side * lesson.side;
+}
+
+function framePane(lesson, which, cells, label, draw, dim = false) {
+  const words = `Frame ${lesson.frames[which]}${label}`;
+  return figure(pane(lesson, which, windowAround(lesson, cells), words, draw, dim), words);
+}
+
+function nearby(lesson) {
+  return lesson.regular.points;
+}
+
+function reached(lesson) {
+  return [...lesson.regular.points, ...lesson.deformed.points];
+}
+
+function whole(lesson) {
+  return { x: 0, y: 0, width: lesson.clip.width, height: lesson.clip.height };
+}
+
+function mapPicture(lesson, name, caption) {
+  const draw = (root, unit) => drawMap(root, lesson, lesson.maps[name], unit);
+  return figure(pane(lesson, 1, whole(lesson), caption, draw), caption);
+}
+
+function sumLine(lesson, attention, tap) {
+  const scaled = lesson.scale === "none" ? "" : ` ÷ ${lesson.channels} = ${say(attention.products[tap] / lesson.channels)}`;
+  return `All ${lesson.channels} products add up to ${say(attention.products[tap])}${scaled}`;
+}
+
+const STEPS = {
+  1(lesson) {
+    const { compare } = lesson.features;
+    const { weights } = lesson.regular;
+    const top = largest(weights, 1)[0];
+    return {
+      pictures: [
+        framePane(lesson, 0, nearby(lesson), ": the query", (root, unit) => {
+          drawGrid(root, lesson, unit);
+          drawCell(root, lesson, lesson.cell, { fill: "#22c55e", "fill-opacity": 0.35, stroke: "#fff", "stroke-width": 0.4 * unit });
+          drawQuery(root, lesson, unit);
+        }),
+        framePane(lesson, 1, nearby(lesson), ": its neighbours, by how alike they are", (root, unit) =>
+          drawNeighbourhood(root, lesson, unit),
+        ),
+      ],
+      numbers: [
+        matrix(lesson, weights, `The ${taps(lesson)} weights, where they lie`),
+        channelTable("The channels that add most to the largest of them", compare.numbers, [
+          { name: NAMES.query, values: compare.query },
+          { name: NAMES.key(top + 1), values: compare.key },
+          { name: NAMES.product, values: compare.query.map((value, i) => value * compare.key[i]), isResult: true },
+        ]),
+      ],
+      says: `${sumLine(lesson, lesson.regular, top)}, for place ${top + 1} of ${taps(lesson)}. ${scaleWords(lesson)}`,
+    };
+  },
+
+  2(lesson) {
+    const { gather } = lesson.features;
+    const { weights } = lesson.regular;
+    const rows = largest(weights, weights.length)
+      .slice(0, 9)
+      .map((i) => ({ name: NAMES.key(i + 1), lead: weights[i], values: gather.keys[i] }));
+    const left = weights.length > rows.length ? ` The ${rows.length} with the largest weights are shown.` : "";
+    return {
+      pictures: [
+        framePane(lesson, 1, nearby(lesson), ": what is gathered, by weight", (root, unit) =>
+          drawNeighbourhood(root, lesson, unit),
+        ),
+      ],
+      numbers: [
+        channelTable(
+          "Each neighbour's features, times its weight, added up",
+          gather.numbers,
+          [...rows, { name: NAMES.aggregate, values: gather.aggregate, isResult: true }],
+          "weight",
+        ),
+      ],
+      says: `The last row is the sum of the rows above it, each times its weight.${left}`,
+    };
+  },
+
+  3(lesson) {
+    const { add } = lesson.features;
+    return {
+      pictures: [
+        framePane(lesson, 0, nearby(lesson), ": the query is strengthened", (root, unit) => {
+          drawGrid(root, lesson, unit);
+          drawQuery(root, lesson, unit);
+        }),
+      ],
+      numbers: [
+        channelTable("The channels that gather most", add.numbers, [
+          { name: NAMES.query, values: add.query },
+          { name: NAMES.aggregate, values: add.aggregate },
+          { name: NAMES.output, values: add.output, isResult: true },
+        ]),
+      ],
+      says: "This would be the output if the neighbourhood stayed a square. Equations 4 to 6 let it move.",
+    };
+  },
+
+  4(lesson) {
+    const { change } = lesson.features;
+    return {
+      pictures: [
+        framePane(lesson, 0, nearby(lesson), "", (root, unit) => drawQuery(root, lesson, unit)),
+        framePane(lesson, 1, nearby(lesson), "", (root, unit) => drawQuery(root, lesson, unit)),
+        mapPicture(lesson, "difference", "Mean size of the difference, cell by cell; bright: much has changed"),
+      ],
+      numbers: [
+        channelTable("The channels that changed most at the query", change.numbers, [
+          { name: NAMES.following, values: change.following },
+          { name: NAMES.here, values: change.query },
+          { name: NAMES.difference, values: change.difference, isResult: true },
+        ]),
+      ],
+      says:
+        lesson.frames[0] === lesson.frames[1]
+          ? "This is the last frame, which attends to itself: every difference is zero. Take an earlier frame to see one."
+          : "",
+    };
+  },
+
+  5(lesson) {
+    const { saliency } = lesson.features;
+    const { offsetSource } = lesson;
+    return {
+      pictures: [
+        figure(sigmoidCurve(saliency.difference), "From differences to factors between 0 and 1"),
+        mapPicture(lesson, "saliency", "The motion saliency map; bright: salient"),
+      ],
+      numbers: [
+        channelTable("The same channels", saliency.numbers, [
+          { name: NAMES.difference, values: saliency.difference },
+          { name: NAMES.gate, values: saliency.gate, isShare: true },
+          { name: NAMES.following, values: saliency.following },
+          { name: NAMES.saliency, values: saliency.saliency, isResult: true },
+        ]),
+      ],
+      says: offsetSource === "msm" ? "" : `This network was built to read its offsets from something else (${offsetSource}).`,
+    };
+  },
+
+  6(lesson) {
+    const { blend } = lesson.features;
+    const top = largest(lesson.deformed.weights, 1)[0];
+    const [dx, dy] = lesson.offset[top];
+    const corners = ["upper left", "upper right", "lower left", "lower right"];
+    return {
+      pictures: [
+        framePane(lesson, 1, reached(lesson), ": from the regular grid to the places moved", (root, unit) => {
+          drawGrid(root, lesson, unit);
+          drawMoves(root, lesson, unit);
+        }, true),
+        framePane(lesson, 1, lesson.corners[top], `: place ${top + 1} between its four cells, with their shares`, (root, unit) =>
+          drawCorners(root, lesson, top, unit),
+        ),
+      ],
+      numbers: [
+        channelTable(
+          `Place ${top + 1}, blended from its four cells`,
+          blend.numbers,
+          [
+            ...corners.map((name, i) => ({
+              name: `<span>${name}</span>`,
+              lead: lesson.shares[top][i],
+              values: blend.corners[i],
+            })),
+            { name: NAMES.moved(top + 1), values: blend.key, isResult: true },
+          ],
+          "share",
+        ),
+      ],
+      says:
+        `Place ${top + 1} has the largest weight. Its offset is (${say(dx)}, ${say(dy)}) cells, to the right and down, ` +
+        `so it moved to column ${say(lesson.deformed.points[top][0])}, row ${say(lesson.deformed.points[top][1])} of the layer's map.`,
+    };
+  },
+
+  7(lesson) {
+    const { output } = lesson.features;
+    const top = largest(lesson.deformed.weights, 1)[0];
+    const gate = lesson.gated
+      ? " Before it is added, this network scales what was gathered by a learned gain for each channel (third row)."
+      : "";
+    const rows = [
+      { name: NAMES.query, values: output.query },
+      { name: NAMES.aggregate, values: output.aggregate },
+    ];
+    if (lesson.gated) rows.push({ name: NAMES.gated, values: output.gated });
+    rows.push({ name: NAMES.output, values: output.output, isResult: true });
+    return {
+      pictures: [
+        framePane(lesson, 1, reached(lesson), ": the places moved, by weight; lines to the strongest three", (root, unit) => {
+          drawPoints(root, lesson, lesson.deformed, unit);
+        }, true),
+      ],
+      numbers: [
+        make(
+          "div",
+          "pair",
+          matrix(lesson, lesson.regular.weights, "Weights on the square (Eq. 1)"),
+          matrix(lesson, lesson.deformed.weights, "Weights at the places moved (Eq. 7)"),
+        ),
+        channelTable("The channels to which most is added", output.numbers, rows),
+      ],
+      says: `${sumLine(lesson, lesson.deformed, top)}, for place ${top + 1}.${gate}`,
+    };
+  },
+};
