@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sifa_core.errors import ConfigError, ModelError, UnknownNameError
 from sifa_core.layers.global_context import GlobalContext
+from sifa_core.layers.sifa import InterFrameAttention
 from sifa_core.models import create_model, model_names
 from sifa_core.models.heads import summed_loss
 from sifa_core.models.resnet import Bottleneck, Stem, max_of_pairs
@@ -130,20 +131,26 @@ def test_parameters_carry_torchvisions_names():
     assert set(create_model("sifa_net_r50", temporal="none").state_dict()) == expected
 
 
-def test_a_plain_network_is_a_resnet_frame_by_frame():
+@pytest.mark.parametrize("temporal", ["none", "sifa", "sifa_star"])
+def test_without_aggregates_the_network_is_a_resnet_frame_by_frame(temporal):
     torch.manual_seed(0)
-    model = create_model("sifa_net_tiny", temporal="none", temporal_stride=1).eval()
+    model = create_model("sifa_net_tiny", temporal=temporal, temporal_stride=1).double().eval()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, std=0.1)
             torch.nn.init.normal_(module.running_mean, std=0.1)
             torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
-    video = torch.randn(1, 3, 3, 48, 64)
+    video = torch.randn(1, 3, 3, 48, 64, dtype=torch.float64)
     with torch.no_grad():
         by_frame = [plain_features(model.state_dict(), frame) for frame in video[0].transpose(0, 1)]
         logits = torch.stack(by_frame).mean(0) @ model.fc.weight.T + model.fc.bias
-        torch.testing.assert_close(model(video)[0], logits, rtol=1e-5, atol=1e-6)
+        if temporal != "none":
+            assert (model(video)[0] - logits).abs().max() > 1e-3
+        for module in model.modules():
+            if isinstance(module, InterFrameAttention):
+                module.register_forward_hook(lambda _, inputs, output: (torch.zeros_like(output[0]), output[1]))
+        assert (model(video)[0] - logits).abs().max() < 1e-6
 
 
 def plain_features(state: dict, frame: torch.Tensor) -> torch.Tensor:
