@@ -62,7 +62,7 @@ class SIFA(nn.Module):
             offset = self.offset(x, frames)[memory_rows]
         else:
             offset = self.offset(current, memory)
-        gathered = self.gate(self.gather(current, memory, offset))
+        gathered = self.gate(self.gather(current, memory, offset)).to(total.dtype)  # under autocast gates give float32
         return total.index_put((rows,), total[rows] + gathered) if skips else total + gathered
 
     def gather(self, current: Tensor, memory: Tensor, offset: Tensor) -> Tensor:

@@ -32,6 +32,17 @@ def test_frames_are_ordered(clips, randomise, name):
     assert not torch.allclose(layer(x[reverse], 3)[reverse], layer(x, 3))
 
 
+@pytest.mark.parametrize("name", temporal_names()[1:])
+@pytest.mark.parametrize("last_frame", ["self", "skip"])
+@pytest.mark.parametrize("gate", ["none", "channel", "layernorm"])
+def test_mixed_precision_works(clips, randomise, name, last_frame, gate):
+    x = clips().bfloat16()
+    layer = randomise(build_temporal(name, 8, TemporalConfig(last_frame=last_frame, gate=gate))).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = layer(x, 3)
+    torch.testing.assert_close(mixed.float(), layer(x.float(), 3), rtol=0.05, atol=0.1)
+
+
 @pytest.mark.parametrize("name", ["sifa_c", "sifa_star"])
 def test_variants_of_sifa_have_attention_to_look_at(name):
     assert isinstance(build_temporal(name, 8, TemporalConfig()), SIFA)
