@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app import fragments
+from app import charts_panel, fragments
 from app.downloads import KINDS, SAVES, build_courier, pack
 from app.endpoints import add_endpoints
 from app.explorer import READ_CHOICE, build_explorer, explorer_value, selection_of
@@ -53,6 +53,7 @@ def build_page(service: Service) -> gr.Blocks:
             visit = Visit(service, token, choice, notice, tabs)
             with gr.Tab("Explore", id=FIRST, elem_id=f"tab-{FIRST}", render_children=True):
                 explorer = build_explorer()
+                charts_panel.build(visit)
             for entry in TABS:
                 with gr.Tab(entry.title, id=entry.id, elem_id=f"tab-{entry.id}") as space:
                     entry.build(visit, space)

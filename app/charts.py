@@ -1,0 +1,252 @@
+"""Plotly charts that take their text and lines from the page: transparent, so that they fit it light and dark.
+
+Only features of plotly.js 3. Colours can be told apart by colour-blind people, and nothing is told by colour alone.
+Legend: K taps, T frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from sifa_core.explain.points import SamplingPoints
+from sifa_core.explain.series import MotionSeries
+from sifa_core.explain.statistics import OffsetStatistics
+from sifa_core.paper import Result
+
+BLUE, ORANGE, GREEN, PURPLE = "#3b82e0", "#d97706", "#22a060", "#a855f7"
+FAINT = 0.45
+"""Opacity of what does not stand out."""
+LINKED = 3
+"""Points that the viewer draws lines to."""
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
+INK = "#7d8792"
+"""Text that can be read on white and on near-black; the page's style sheet puts its own ink in its place."""
+LINE = "rgba(125, 135, 146, 0.25)"
+COMPASS = ("right", "down right", "down", "down left", "left", "up left", "up", "up right")
+"""Names of the eight sectors of `OffsetStatistics.direction`."""
+LONGEST_LABEL = 34
+HEIGHT = 270
+
+
+def predictions_chart(predictions: Sequence[tuple[str, float]], count: int = 5) -> go.Figure:
+    """The most probable classes, best on top."""
+    best = list(reversed(predictions[:count]))
+    figure = go.Figure(
+        go.Bar(
+            x=[probability for _, probability in best],
+            y=list(range(len(best))),
+            orientation="h",
+            marker={"color": BLUE, "opacity": [FAINT] * (len(best) - 1) + [1]},
+            text=[f"{probability:.1%}" for _, probability in best],
+            textposition="outside",
+            cliponaxis=False,
+            hovertext=[plain(label) for label, _ in best],
+            hovertemplate="%{hovertext}: %{x:.2%}<extra></extra>",
+        )
+    )
+    labels = [plain(shorten(label)) for label, _ in best]
+    figure.update_yaxes(tickmode="array", tickvals=list(range(len(best))), ticktext=labels, automargin=True)
+    figure.update_xaxes(range=[0, 1.24], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
+    return _finish(figure, "Predictions")
+
+
+def weights_matrix(points: SamplingPoints, side: int) -> go.Figure:
+    """Weights of one level as the k x k matrix: where each tap lies on the regular grid."""
+    rows = points.weights.reshape(side, side)
+    reach = side // 2
+    steps = [str(step) if step <= 0 else f"+{step}" for step in range(-reach, reach + 1)]
+    figure = go.Figure(
+        go.Heatmap(
+            z=rows,
+            x=steps,
+            y=steps,
+            colorscale="Plasma",
+            texttemplate="%{z:.3g}" if side <= 5 else "",
+            xgap=2,
+            ygap=2,
+            colorbar={"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}, "nticks": 5},
+            hovertemplate="column %{x}, row %{y}: %{z:.4g}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title="columns from the query", type="category", showgrid=False)
+    figure.update_yaxes(title="rows", type="category", autorange="reversed", showgrid=False)
+    return _finish(figure, "Attention weights where the taps lie on the grid")
+
+
+def weights_ranking(points: SamplingPoints) -> go.Figure:
+    """Weights of all points, largest first; those that the viewer draws lines to stand out."""
+    order = points.strongest(len(points.weights))
+    names = [str(rank) for rank in range(1, len(order) + 1)]
+    place = [f"({x:.0f}, {y:.0f})" for x, y in points.points[order]]
+    where = ["" if inside else ", outside the picture" for inside in points.in_frame[order]]
+    figure = go.Figure(
+        go.Bar(
+            x=names,
+            y=points.weights[order],
+            marker={"color": BLUE, "opacity": [1 if number < LINKED else FAINT for number in range(len(order))]},
+            customdata=[[each, note] for each, note in zip(place, where, strict=True)],
+            hovertemplate="No. %{x} at %{customdata[0]}%{customdata[1]}: %{y:.4g}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title="points, strongest first", type="category", nticks=10, showgrid=False)
+    figure.update_yaxes(title="weight")
+    return _finish(figure, f"Attention weights of the {len(order)} points")
+
+
+def offsets_chart(statistics: OffsetStatistics, t: int) -> go.Figure:
+    """Mean and largest offset of every frame, the query's frame marked."""
+    frames = list(range(len(statistics.mean_magnitude)))
+    figure = go.Figure()
+    for name, values, colour, symbol in (
+        ("largest", statistics.max_magnitude, ORANGE, "diamond"),
+        ("mean", statistics.mean_magnitude, BLUE, "circle"),
+    ):
+        figure.add_scatter(
+            x=frames,
+            y=values,
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={"symbol": symbol, "size": 8},
+            hovertemplate=f"frame %{{x}}, {name}: %{{y:.3g}} cells<extra></extra>",
+        )
+    _mark_frame(figure, t)
+    figure.update_xaxes(title="feature frame t", dtick=max(1, len(frames) // 8))
+    figure.update_yaxes(title="cells", rangemode="tozero")
+    return _finish(figure, "How far points are moved", legend=True)
+
+
+def directions_chart(statistics: OffsetStatistics, t: int) -> go.Figure:
+    """Which way the points of frame t are moved: shares of the summed length in eight directions."""
+    shares = statistics.direction[min(t, len(statistics.direction) - 1)]
+    figure = go.Figure(
+        go.Barpolar(
+            r=shares,
+            theta=[45 * number for number in range(len(COMPASS))],
+            width=[41] * len(COMPASS),
+            marker_color=BLUE,
+            customdata=list(COMPASS),
+            hovertemplate="%{customdata}: %{r:.1%}<extra></extra>",
+        )
+    )
+    figure.update_polars(
+        bgcolor="rgba(0,0,0,0)",
+        angularaxis={
+            "direction": "clockwise",
+            "rotation": 0,
+            "tickvals": [0, 90, 180, 270],
+            "ticktext": ["right", "down", "left", "up"],
+            "gridcolor": LINE,
+            "linecolor": LINE,
+        },
+        radialaxis={
+            "tickformat": ".0%",
+            "gridcolor": LINE,
+            "linecolor": LINE,
+            "nticks": 3,
+            "angle": 22.5,
+            "tickangle": 22.5,
+            "tickfont": {"size": 10},
+        },
+    )
+    finished = _finish(figure, f"Which way they are moved in frame {t}")
+    return finished.update_layout(margin={"l": 50, "r": 50, "t": 58, "b": 28})
+
+
+def motion_chart(series: MotionSeries, t: int) -> go.Figure:
+    """Motion saliency over time: at the query's place, and the mean and maximum of the map."""
+    frames = list(range(len(series.mean)))
+    figure = go.Figure()
+    for name, values, colour, dash in (
+        ("largest", series.largest, ORANGE, "dot"),
+        ("at the query", series.at_place, GREEN, "solid"),
+        ("mean", series.mean, BLUE, "dash"),
+    ):
+        figure.add_scatter(
+            x=frames,
+            y=values,
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "width": 2, "dash": dash},
+            marker={"size": 7},
+            hovertemplate=f"frame %{{x}}, {name}: %{{y:.3g}}<extra></extra>",
+        )
+    _mark_frame(figure, t)
+    figure.update_xaxes(title="feature frame t", dtick=max(1, len(frames) // 8))
+    figure.update_yaxes(title="channel mean of |f_m|", rangemode="tozero")
+    return _finish(figure, "Motion saliency over time", legend=True)
+
+
+def cost_chart(results: Sequence[Result], title: str) -> go.Figure:
+    """Accuracy against cost of a video, as the paper's table prints them; its own models stand out and are joined."""
+    figure = go.Figure()
+    known = [result for result in results if result.total_gflops]
+    ours = sorted((each for each in known if each.is_ours), key=lambda each: (each.backbone, each.total_gflops))
+    groups = [
+        (family, [each for each in known if each.family == family and not each.is_ours])
+        for family in ("convolutional", "transformer")
+    ]
+    for (family, rows), symbol in zip(groups, ("circle-open", "square-open"), strict=True):
+        _add_results(figure, rows, f"others, {family}", mode="markers", symbol=symbol, colour=INK)
+    for backbone in dict.fromkeys(each.backbone for each in ours):
+        rows = [each for each in ours if each.backbone == backbone]
+        style = {"R50": ("circle", BLUE), "R101": ("diamond", ORANGE)}.get(backbone, ("square", PURPLE))
+        name = f"{rows[0].method}, {backbone}"
+        _add_results(figure, rows, name, mode="lines+markers", symbol=style[0], colour=style[1])
+    figure.update_xaxes(
+        title="multiply-adds of a video, GFLOPs (logarithmic)", type="log", dtick="D1" if len(known) < 3 else None
+    )
+    figure.update_yaxes(title="top-1 accuracy, %")
+    finished = _finish(figure, title, legend=True)
+    return finished.update_layout(height=440, legend={"y": -0.2, "yanchor": "top", "x": 0, "xanchor": "left"})
+
+
+def shorten(label: str) -> str:
+    """A label short enough to stand beside an axis."""
+    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
+
+
+def plain(text: str) -> str:
+    """Text that plotly shows as it is: it takes tags for mark-up."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _add_results(figure: go.Figure, rows: Sequence[Result], name: str, *, mode: str, symbol: str, colour: str) -> None:
+    figure.add_scatter(
+        x=[each.total_gflops for each in rows],
+        y=[each.top1 for each in rows],
+        name=name,
+        mode=mode,
+        line={"color": colour, "width": 1.5},
+        marker={"symbol": symbol, "size": 10, "color": colour, "line": {"width": 1.6}},
+        customdata=[[each.label, each.backbone, each.gflops_per_view, each.views] for each in rows],
+        hovertemplate="%{customdata[0]}, %{customdata[1]}<br>%{customdata[2]:,} GFLOPs × %{customdata[3]} views"
+        "<br>top-1 %{y:.1f} %<extra></extra>",
+    )
+
+
+def _mark_frame(figure: go.Figure, t: int) -> None:
+    figure.add_vline(x=t, line={"color": GREEN, "width": 1.5, "dash": "dot"})
+
+
+def _finish(figure: go.Figure, title: str, *, legend: bool = False) -> go.Figure:
+    figure.update_layout(
+        template="none",
+        title={"text": title, "font": {"size": 13}, "x": 0, "xref": "container", "xanchor": "left", "y": 0.98},
+        font={"family": FONT, "size": 12, "color": INK},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 56, "r": 16, "t": 40, "b": 48},
+        height=HEIGHT,
+        showlegend=legend,
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom", "font": {"size": 11}},
+        hoverlabel={"font": {"family": FONT, "size": 12}},
+        dragmode=False,
+        modebar={"remove": ["zoom", "pan", "select", "lasso", "zoomin", "zoomout", "autoscale", "resetscale"]},
+    )
+    axis = {"gridcolor": LINE, "linecolor": LINE, "zeroline": False, "fixedrange": True, "title_font_size": 12}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    return figure

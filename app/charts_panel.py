@@ -1,0 +1,124 @@
+"""Charts of the viewer's query, below it: closed at first, and drawn only while they are open.
+
+The viewer tells of a change in the browser; when it has been still for a moment, the charts are asked for once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from app import charts
+from app.explorer import READ_CHOICE, selection_of
+from app.visit import QUIET, Updates, Visit
+from sifa_core import Analysis
+from sifa_core.errors import QueryError
+from sifa_core.explain.analysis import Selection
+from sifa_core.explain.series import motion_series
+
+QUEUE: dict[str, Any] = {"concurrency_id": "charts", "concurrency_limit": 4}
+"""Charts read what is there already, so they need not wait for the model."""
+
+MESSENGER = """
+const PAUSE = 400;
+const viewer = () => document.querySelector('#explorer .sifa-viewer')?.viewer;
+let timer;
+let last = '';
+
+function ask() {
+  if (!document.querySelector('#charts .charts-grid')?.checkVisibility()) return;
+  const {t, x, y, layer, levels} = viewer().getState();
+  const now = JSON.stringify([t, x, y, layer, levels]);
+  if (now === last) return;
+  last = now;
+  trigger('select', {choice: {t, x, y, layer, levels}});
+}
+
+const waiting = setInterval(() => {
+  if (!viewer()) return;
+  clearInterval(waiting);
+  viewer().on('change', () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, PAUSE);
+  });
+}, 200);
+"""
+
+READ_IF_OPEN = """
+async (token) => {
+  for (let i = 0; i < 3; i += 1) await new Promise((done) => requestAnimationFrame(done));
+  const viewer = document.querySelector('#explorer .sifa-viewer')?.viewer;
+  if (!viewer || !document.querySelector('#charts .charts-grid')?.checkVisibility()) return [token, null];
+  const {t, x, y, layer, levels} = viewer.getState();
+  return [token, {t, x, y, layer, levels}];
+}
+"""
+"""Browser's side of a new clip: what the viewer now shows of it, null while the panel is closed."""
+
+
+def build(visit: Visit) -> None:
+    """Add the panel where the page is being built."""
+    trained = visit.service.model.info.is_trained
+    with (
+        gr.Accordion("Charts of this query", open=False, elem_id="charts") as panel,
+        gr.Row(elem_classes="charts-grid"),
+    ):
+        names = (["predictions"] if trained else []) + ["matrix", "ranking", "offsets", "directions", "motion"]
+        plots: dict[str, Component] = {
+            name: gr.Plot(show_label=False, label=name, elem_classes="chart", elem_id=f"chart-{name}") for name in names
+        }
+    messenger = gr.HTML({}, html_template="", js_on_load=MESSENGER, elem_id="charts-messenger")
+
+    @visit.guard
+    def draw(key: str, chosen: Any) -> Iterator[Updates]:
+        if not key or chosen is None:
+            return
+        analysis = visit.service.analysis(key)
+        try:
+            selection = selection_of(analysis, chosen)
+        except QueryError:  # of the clip before, which a slow browser may still show
+            selection = analysis.select()
+        figures = draw_charts(analysis, selection)
+        yield {plot: figures[name] for name, plot in plots.items()}
+
+    @visit.guard
+    def redraw(key: str, event: gr.EventData) -> Iterator[Updates]:
+        asked = event._data
+        yield from draw(key, asked.get("choice") if isinstance(asked, dict) else None)
+
+    outputs = [*plots.values(), visit.notice]
+    inputs: list[Any] = [visit.token, visit.choice]
+    listening = (
+        panel.expand(draw, inputs, outputs, js=READ_CHOICE, **QUEUE, **QUIET),
+        visit.token.change(draw, inputs, outputs, js=READ_IF_OPEN, **QUEUE, **QUIET),
+        messenger.select(redraw, visit.token, outputs, trigger_mode="always_last", **QUEUE, **QUIET),
+    )
+    for event in listening:  # Gradio would keep the last figures for every session
+        event.then(
+            lambda *values: None,
+            [*plots.values()],
+            None,
+            js=f"() => Array({len(plots)}).fill(null)",
+            queue=False,
+            **QUIET,
+        )
+
+
+def draw_charts(analysis: Analysis, selection: Selection) -> dict[str, Any]:
+    """All charts of a selection by name; without predictions if the model is untrained."""
+    t = selection.query[0]
+    side = analysis.traces[selection.layer].kernel_size
+    statistics = analysis.offset_statistics(selection.layer)
+    figures = {
+        "matrix": charts.weights_matrix(analysis.sampling_points(selection.query, selection.layer), side),
+        "ranking": charts.weights_ranking(analysis.sampling_points(selection.query, selection.layer, selection.levels)),
+        "offsets": charts.offsets_chart(statistics, t),
+        "directions": charts.directions_chart(statistics, t),
+        "motion": charts.motion_chart(motion_series(analysis, selection), t),
+    }
+    if analysis.info.is_trained:
+        figures["predictions"] = charts.predictions_chart(analysis.predictions)
+    return figures
