@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from sifa_core.errors import CheckpointError
+from sifa_core.errors import CheckpointError, ConfigError
 from sifa_core.models import create_model, load_model
 from sifa_core.models.base import VideoModel
 from sifa_core.models.imagenet import IMAGENET
@@ -20,7 +20,8 @@ def build_model(config: TrainConfig, labels: tuple[str, ...]) -> VideoModel:
 
     `model.weights` is "imagenet" or a file of an image network, see `create_model`; or a checkpoint of a video network,
     which lends every tensor whose name and shape fit, so that a head for other classes starts afresh. Raises ModelError
-    and its subclasses; CheckpointError if the weights cannot be had or nothing fits.
+    and its subclasses; CheckpointError if the weights cannot be had or nothing fits; ConfigError if offsets shall be
+    drawn to the motion towards the next frame in a network that also looks back.
     """
     data, model = config.data, config.model
     switches = {"num_frames": data.num_frames, "input_size": data.crop, **model.switches, "num_classes": len(labels)}
@@ -32,6 +33,8 @@ def build_model(config: TrainConfig, labels: tuple[str, ...]) -> VideoModel:
         if not fitting:
             raise CheckpointError(f"No tensor of {model.weights} fits {model.name}.")
         network.load_state_dict(fitting, strict=False)
+    if config.optimizer.offset_target == "motion" and network.config.temporal == "sifa_star":
+        raise ConfigError("optimizer.offset_target=motion cannot be with temporal=sifa_star, which also looks back.")
     network.info = dataclasses.replace(network.info, labels=labels)
     return network
 

@@ -16,8 +16,8 @@ from sifa_core.data.motion15 import LABELS, MotionConfig
 from sifa_core.errors import ConfigError
 from sifa_core.models import create_model
 from sifa_core.training import evaluate, summary, write_report
-from sifa_core.training.build import freeze_statistics
-from sifa_core.training.config import OptimizerConfig
+from sifa_core.training.build import build_model, freeze_statistics
+from sifa_core.training.config import OptimizerConfig, TrainConfig, from_dict
 from sifa_core.training.parameters import build_optimizer, parameter_groups
 from sifa_core.training.penalty import OffsetPenalty, distance_from_motion
 from sifa_core.training.schedule import cosine, set_learning_rate
@@ -235,3 +235,9 @@ def test_true_motion_reaches_the_offsets():
     assert price > 0
     price.backward()
     assert all(layer.offset.conv.bias.grad.abs().max() > 0 for layer in model.sifa_layers().values())
+
+
+def test_a_network_that_looks_back_has_no_one_motion():
+    content = {"model": {"switches": {"width": 4, "temporal": "sifa_star"}}, "optimizer": {"offset_target": "motion"}}
+    with pytest.raises(ConfigError, match="also looks back"):
+        build_model(from_dict(TrainConfig, content), LABELS)
