@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from sifa_core.errors import CheckpointError, ConfigError
+from sifa_core.layers import SIFA
 from sifa_core.models import create_model, load_model
 from sifa_core.models.base import VideoModel
 from sifa_core.models.imagenet import IMAGENET
@@ -33,8 +34,9 @@ def build_model(config: TrainConfig, labels: tuple[str, ...]) -> VideoModel:
         if not fitting:
             raise CheckpointError(f"No tensor of {model.weights} fits {model.name}.")
         network.load_state_dict(fitting, strict=False)
-    if config.optimizer.offset_target == "motion" and network.config.temporal == "sifa_star":
-        raise ConfigError("optimizer.offset_target=motion cannot be with temporal=sifa_star, which also looks back.")
+    looks_back = any(isinstance(module, SIFA) and module.step < 0 for module in network.modules())
+    if config.optimizer.offset_target == "motion" and looks_back:
+        raise ConfigError("optimizer.offset_target=motion is not possible for a network that also looks back.")
     network.info = dataclasses.replace(network.info, labels=labels)
     return network
 
