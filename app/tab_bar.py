@@ -46,19 +46,21 @@ bar.addEventListener('keydown', (event) => {
   next.click();
 });
 
+// Gradio takes a moment to build its tabs, and a little longer until they can be pressed.
 const wanted = new URLSearchParams(location.search).get('tab');
-function begin() {
+const isReal = tabs.some(({dataset}) => dataset.tab === wanted);
+const until = performance.now() + 10000;
+const timer = setInterval(() => {
   const row = document.querySelector('#tabs > .tab-wrapper');
-  if (!row || !tabs.every(({dataset}) => hidden(dataset.tab))) return false;
-  if (tabs.some(({dataset}) => dataset.tab === wanted)) hidden(wanted).click();
-  new MutationObserver(mark).observe(row, {subtree: true, attributes: true, attributeFilter: ['aria-selected']});
-  mark();
-  return true;
-}
-if (!begin()) {
-  const waiting = new MutationObserver(() => begin() && waiting.disconnect());
-  waiting.observe(document.body, {childList: true, subtree: true});
-}
+  const goal = row && hidden(isReal ? wanted : tabs[0].dataset.tab);
+  if (goal && goal.getAttribute('aria-selected') !== 'true') goal.click();
+  else if (goal || performance.now() > until) {
+    clearInterval(timer);
+    if (!row) return;
+    new MutationObserver(mark).observe(row, {subtree: true, attributes: true, attributeFilter: ['aria-selected']});
+    mark();
+  }
+}, 50);
 """
 """Runs once in the component that holds the bar; Gradio builds the tabs themselves a little later."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from app.tabs import about, learn, offsets
 from app.visit import Visit
 
 
@@ -22,4 +23,8 @@ class TabEntry:
     build: Callable[[Visit, gr.Tab], None]
 
 
-TABS: tuple[TabEntry, ...] = ()
+TABS: tuple[TabEntry, ...] = (
+    TabEntry("offsets", "Offsets", offsets.build),
+    TabEntry("learn", "Learn", learn.build),
+    TabEntry("about", "About", about.build),
+)
