@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from sifa_core.commands import bench, clips, profile, training
+from sifa_core.commands import bench, clips, export, profile, training
 from sifa_core.errors import SifaError
 
 BAD_INPUT = 2
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     parser = _Parser(prog="python -m sifa_core", description="Explore video clips with inter-frame attention (SIFA).")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for module in (clips, profile, training, bench):
+    for module in (clips, profile, export, training, bench):
         module.add(commands)
     options = parser.parse_args(arguments)
     try:
