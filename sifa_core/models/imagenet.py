@@ -60,6 +60,10 @@ _DISPENSABLE = ("patch_embed.norm.",)
 
 _TWIN = ("layer4.", "layer4_dual.")
 """The second res5 of a dual head starts as the first does, as in the authors' code."""
+_RES5, _DUAL_RES5 = "layer4.", "layer4_dual."
+"""A dual head's second res5 starts as the first."""
+_OWN_PARTS = ("temporal", "context")
+_OWN_HEADS = ("fc", "fc_dual", "head")
 
 
 def starting_switches(name: str, weights: str | Path) -> Mapping[str, Any]:
@@ -99,6 +103,11 @@ def initialise_from_images(model: VideoModel, weights: str | Path, inflate: str)
     names = next(function for family, function in _FAMILIES.items() if model.info.name.startswith(family))
     own = model.state_dict()
     found = {key: value for key, value in names(state).items() if key in own or not key.startswith(_DISPENSABLE)}
+    found |= {
+        twin: value
+        for key, value in found.items()
+        if (twin := key.replace(_RES5, _DUAL_RES5, 1)) in own and key.startswith(_RES5)
+    }
     found |= {twin: value for key, value in found.items() if (twin := key.replace(*_TWIN)) in own}
     used = {id(value) for value in found.values()}
     taken = {key: _inflate(value, own[key], inflate) if key in own else value for key, value in found.items()}
@@ -134,6 +143,6 @@ def _inflate(image: Tensor, own: Tensor, how: str) -> Tensor:
 
 
 def _has_own_start(key: str) -> bool:
-    """Whether a parameter belongs to what image networks lack: temporal modules, global context and our own heads."""
+    """Whether a parameter belongs to what image networks lack: temporal modules, a clip's context, and the heads."""
     parts = key.split(".")
-    return "temporal" in parts or "context" in parts or parts[0] in ("fc", "fc_dual", "head")
+    return parts[0] in _OWN_HEADS or any(part in _OWN_PARTS for part in parts)

@@ -59,7 +59,8 @@ def create_model(
         weights: "imagenet" fetches the matching image network (`sifa_core.models.imagenet.SOURCES`) from the Hugging
             Face Hub; a path reads it from a .safetensors or .pth file in the naming of timm, torchvision or, for Swin,
             its authors. SIFA-Net then has `gate="channel"`, so that it starts as that network frame by frame, unless
-            the preset or the switches name a gate. What was not matched is in `model.info.facts["start"]`.
+            the switches name a gate or there is another preset. What was not matched is in
+            `model.info.facts["start"]`.
         inflate: how the image stem is spread over the frames that ours merges: "central" or "mean".
         switches: fields of the model's configuration, e.g. `num_classes=400, temporal="none", kernel_size=5`.
 
@@ -72,7 +73,8 @@ def create_model(
     chosen = {**_PRESETS[name][preset], **switches}
     if not weights:
         return _FACTORIES[name](**chosen)
-    model = _FACTORIES[name](**{**starting_switches(name, weights), **chosen})
+    needed = starting_switches(name, weights)
+    model = _FACTORIES[name](**({**needed, **chosen} if preset == PAPER else chosen))
     initialise_from_images(model, weights, inflate)
     return model
 

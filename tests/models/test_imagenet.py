@@ -236,6 +236,21 @@ def test_what_was_not_matched_is_listed(resnet_file):
     assert not model.info.is_trained
 
 
+def test_the_official_network_starts_from_it_too(tmp_path):
+    table = resnet_table((1, 2, 2, 2), width=8)
+    safetensors.torch.save_file(numbers(table), tmp_path / "model.safetensors")
+    switches = {"layers": (1, 2, 2, 2), "width": 8, "num_classes": 5}
+    model = create_model("sifa_net_r50", preset="official", weights=tmp_path / "model.safetensors", **switches)
+    assert model.config.gate == "none"  # as its authors have it
+    state = model.state_dict()
+    assert torch.equal(state["layer4_dual.1.conv2.weight"], state["layer4.1.conv2.weight"])
+    assert torch.equal(state["layer4_dual.0.bn3.running_var"], numbers(table)["layer4.0.bn3.running_var"])
+    own = ("fc.", "fc_dual.")
+    left = [key for key in model.info.facts["start"]["not_in_the_file"] if not key.startswith(own)]
+    assert left
+    assert all(".temporal." in key or ".context." in key for key in left)
+
+
 def test_the_hub_is_asked_for_the_right_network(resnet_file, monkeypatch):
     asked = []
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *names: asked.append(names) or str(resnet_file))
