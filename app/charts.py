@@ -26,6 +26,8 @@ INK = "#7d8792"
 LINE = "rgba(125, 135, 146, 0.25)"
 COMPASS = ("right", "down right", "down", "down left", "left", "up left", "up", "up right")
 """Names of the eight sectors of `OffsetStatistics.direction`."""
+COSTS = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
+"""Where the axis of costs is labelled."""
 LONGEST_LABEL = 34
 HEIGHT = 270
 
@@ -196,7 +198,10 @@ def cost_chart(results: Sequence[Result], title: str) -> go.Figure:
         name = f"{rows[0].method}, {backbone}"
         _add_results(figure, rows, name, mode="lines+markers", symbol=style[0], colour=style[1])
     figure.update_xaxes(
-        title="multiply-adds of a video, GFLOPs (logarithmic)", type="log", dtick="D1" if len(known) < 3 else None
+        title="multiply-adds of a video, GFLOPs (logarithmic)",
+        type="log",
+        tickvals=COSTS,
+        ticktext=[f"{cost:,}" for cost in COSTS],
     )
     figure.update_yaxes(title="top-1 accuracy, %")
     finished = _finish(figure, title, legend=True)
@@ -220,7 +225,7 @@ def _add_results(figure: go.Figure, rows: Sequence[Result], name: str, *, mode: 
         name=name,
         mode=mode,
         line={"color": colour, "width": 1.5},
-        marker={"symbol": symbol, "size": 10, "color": colour, "line": {"width": 1.6}},
+        marker={"symbol": symbol, "size": 10, "color": colour, "line": {"width": 1.6, "color": colour}},
         customdata=[[each.label, each.backbone, each.gflops_per_view, each.views] for each in rows],
         hovertemplate="%{customdata[0]}, %{customdata[1]}<br>%{customdata[2]:,} GFLOPs × %{customdata[3]} views"
         "<br>top-1 %{y:.1f} %<extra></extra>",

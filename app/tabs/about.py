@@ -60,7 +60,7 @@ def build(visit: Visit, tab: gr.Tab) -> None:
         if card:
             with gr.Accordion("The model card: how it was trained, how well it does, and where it fails", open=False):
                 gr.Markdown(card, sanitize_html=True, latex_delimiters=[], elem_classes="card-text")
-        with gr.Column(elem_classes="panel"):
+        with gr.Column(elem_id="about-paper"):
             gr.HTML(
                 "<h2>Accuracy against cost in the paper</h2><p>Tables 2 to 4 as printed: models trained on these data "
                 "sets on many GPUs. The model on this page is a small one, trained on other clips for other classes; "

@@ -26,7 +26,7 @@ function say(value) {
 
 /** The values of all k x k taps as a little matrix, coloured like the points. */
 function matrix(lesson, values, caption) {
-  const table = make("table", "matrix", make("caption", "", caption));
+  const table = make("table", "taps", make("caption", "", caption));
   const share = shares(values);
   for (let row = 0; row < lesson.side; row += 1) {
     const line = make("tr");

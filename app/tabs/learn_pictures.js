@@ -190,7 +190,7 @@ function sigmoidCurve(differences) {
     shape("path", { d: "M10 52H92M50 52V6", class: "axis" }),
     shape("path", { d: `M${steps.map((place) => place.join(" ")).join("L")}`, class: "line" }),
   );
-  const words = [[51.5, 9.5, "1", "start"], [51.5, 29, "½", "start"], [92, 58.5, "Δf", "end"], [50, 58.5, "0", "middle"]];
+  const words = [[51.5, 9.5, "1", "start"], [48.5, 28, "½", "end"], [92, 58.5, "Δf", "end"], [50, 58.5, "0", "middle"]];
   for (const [x, y, word, anchor] of words) {
     const text = shape("text", { x, y, "text-anchor": anchor });
     text.textContent = word;
