@@ -57,6 +57,7 @@ function show() {
   toAddress();
 }
 
+root.mountViewer = sifaViewer.mount; // for the tabs that show viewers of their own
 // Gradio rewrites the styles that it is given, and loses some on the way.
 document.head.append(Object.assign(document.createElement("style"), { textContent: STYLES }));
 watch("value", show);

@@ -31,16 +31,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     make_importable()
+    from app.models import check_exists
     from app.temporary import private_folder
     from sifa_core import SifaError, load_model
     from sifa_core.device import pick_device
 
     try:
+        for name in options.compare:
+            check_exists(name)
         model = load_model(options.model, device=pick_device(options.device))
         with private_folder():
             from app.server import serve  # Gradio comes last: it is slow to load, and looks for the folder when it does
 
-            serve(model, host=options.host, port=options.port)
+            serve(model, compare=options.compare, host=options.host, port=options.port)
     except SifaError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -54,6 +57,13 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> ar
         "--model",
         default=environment.get("SIFA_MODEL") or "sifa_net_tiny",
         help="a model's name, .safetensors or .pth file, or hf://user/repo (default: SIFA_MODEL or sifa_net_tiny)",
+    )
+    parser.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="another model to choose on the Compare tab, given as for --model; may be repeated",
     )
     parser.add_argument(
         "--host",

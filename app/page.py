@@ -120,20 +120,11 @@ def build_page(service: Service) -> gr.Blocks:
             upload.upload(open_upload, upload, [*everything, upload], **MODEL_QUEUE, **QUIET),
         )
         for event in opened:
-            _forget(event, explorer)
+            visit.forget(event, explorer)
         for kind, button in buttons.items():
             saved = button.click(
                 download(kind), [token, choice], [courier, notice], js=READ_CHOICE, **MODEL_QUEUE, **QUIET
             )
-            _forget(saved, courier)
+            visit.forget(saved, courier)
         add_endpoints(service, **MODEL_QUEUE)
     return page
-
-
-def _forget(event: Any, component: Component) -> None:
-    """Have Gradio forget what the event has sent to the component.
-
-    It keeps the last value of every component for each of thousands of sessions, and takes what a browser says it is:
-    here, that there is nothing. The browser itself is told nothing and keeps what it shows.
-    """
-    event.then(lambda value: None, component, None, js="() => [{}]", queue=False, **QUIET)

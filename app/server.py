@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from app.look import STYLE, build_theme
@@ -36,10 +37,13 @@ class AddressError(SifaError):
     """An address or port that cannot be served on."""
 
 
-def serve(model: VideoModel, *, host: str, port: int) -> None:
-    """Serve the page until interrupted or terminated. Raises AddressError if the address cannot be used."""
+def serve(model: VideoModel, *, compare: Sequence[str], host: str, port: int) -> None:
+    """Serve the page of `model`, with others to `compare` it with, until interrupted or terminated.
+
+    Raises AddressError if the address cannot be used.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    service = Service(model)
+    service = Service(model, compare=compare)
     page = build_page(service).queue(max_size=MAX_WAITING, api_open=False)
     try:
         _, url, _ = page.launch(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import sifa_core as sifa
 from app.cache import AnalysisCache, Kept
 from app.examples import Example, find_examples
+from app.models import MAIN, ModelShelf
 from sifa_core import Analysis, Clip, SifaError
 from sifa_core.explain.payload import viewer_payload
 from sifa_core.models import VideoModel
@@ -40,8 +41,16 @@ class ForgottenError(SifaError):
 class Service:
     """One model and all that is asked of it. Safe to use from several threads: the model serves one at a time."""
 
-    def __init__(self, model: VideoModel, *, cache_bytes: int = CACHE_BYTES, clips: Path = EXAMPLE_CLIPS) -> None:
+    def __init__(
+        self,
+        model: VideoModel,
+        *,
+        compare: Sequence[str] = (),
+        cache_bytes: int = CACHE_BYTES,
+        clips: Path = EXAMPLE_CLIPS,
+    ) -> None:
         self.model = model
+        self.models = ModelShelf(model, compare)
         self.examples: dict[str, Example] = find_examples(clips)
         self.cache = AnalysisCache(cache_bytes)
         self.model_lock = threading.RLock()
@@ -106,6 +115,20 @@ class Service:
     def payload(self, token: str) -> dict[str, Any]:
         """What the viewer shows of the analysis of a token. Raises ForgottenError as `kept` does."""
         return self.kept(token).payload
+
+    def compared(self, token: str, key: str) -> Kept:
+        """The clip of a token as the model `key` of `models` sees it. Raises UnknownModelError, ForgottenError and
+        whatever loading that model raises."""
+        kept = self.kept(token)
+        if key == MAIN:
+            return kept
+
+        def look(analysis: Analysis) -> Kept:
+            other = sifa.analyze(self.models.get(key), analysis.clip)
+            return Kept(other, viewer_payload(other))
+
+        other: Kept = self.worked_out(token, f"compared with {key}", look)
+        return other
 
     def worked_out(self, token: str, name: str, make: Callable[[Analysis], Any]) -> Any:
         """What `make` works out from an analysis, kept under `name` with it. Raises ForgottenError as `kept` does."""

@@ -39,6 +39,15 @@ class Visit:
     """The line for progress and errors; tabs leave everything else as it was when something fails."""
     tabs: gr.Tabs
 
+    @staticmethod
+    def forget(event: Any, component: Component) -> None:
+        """Have Gradio forget what the event has sent to the component.
+
+        It keeps the last value of every component for each of thousands of sessions, and takes what a browser says it
+        is: here, that there is nothing. The browser itself is told nothing and keeps what it shows.
+        """
+        event.then(lambda value: None, component, None, js="() => [{}]", queue=False, **QUIET)
+
     def guard(self, handler: Handler) -> Handler:
         """The handler with its errors told in `notice`: the page keeps whatever it was showing."""
 

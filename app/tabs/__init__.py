@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from app.tabs import about, learn, offsets
+from app.tabs import about, compare, learn, offsets
 from app.visit import Visit
 
 
@@ -25,6 +25,7 @@ class TabEntry:
 
 TABS: tuple[TabEntry, ...] = (
     TabEntry("offsets", "Offsets", offsets.build),
+    TabEntry("compare", "Compare", compare.build),
     TabEntry("learn", "Learn", learn.build),
     TabEntry("about", "About", about.build),
 )

@@ -14,7 +14,9 @@
  * @property {(payload: object) => void} update show another analysis; overlays and opacity stay as they are
  * @property {() => State & {points: object | null}} getState the state, and the sampling points of its query
  * @property {(state: Partial<State>) => void} setState
- * @property {(event: "change" | "hover", listener: (detail: any) => void) => () => void} on returns how to stop
+ * @property {(place: {x: number, y: number} | null) => void} setHover as if the pointer were there; null: nowhere
+ * @property {(event: "change" | "hover", listener: (detail: any) => void) => () => void} on returns how to stop;
+ *   "hover" tells {t, x, y} of this viewer's own pointer, and null when it leaves
  * @property {() => void} destroy
  * @property {Promise<void>} ready when every picture can be drawn
  */
@@ -45,6 +47,7 @@ export function mount(root, payload, options = {}) {
     },
     getState: () => session.getState(),
     setState: (state) => session.setState(state),
+    setHover: (place) => session.setHover(place),
     on(event, listener) {
       listeners[event].add(listener);
       return () => listeners[event].delete(listener);

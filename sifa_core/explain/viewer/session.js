@@ -35,6 +35,8 @@ export function createSession(root, payload, { keyTarget, state: start, emit }) 
   const actions = createActions(analysis, store);
   /** @type {{x: number, y: number} | null} where the pointer is, in the clip's pixels */
   let hover = null;
+  /** Whether `hover` comes from this viewer's own pointer, so that viewers which follow each other do not echo. */
+  let isOwnHover = false;
   let isDestroyed = false;
   const stale = { all: true };
   let request = 0;
@@ -50,6 +52,7 @@ export function createSession(root, payload, { keyTarget, state: start, emit }) 
 
   function onHover(place) {
     hover = place;
+    isOwnHover = true;
     schedule(false);
   }
 
@@ -66,7 +69,8 @@ export function createSession(root, payload, { keyTarget, state: start, emit }) 
     parts.overlays.updateLegends(legends(state, shown));
     if (stale.all) parts.figure.update(state);
     stale.all = false;
-    if (hover) emit("hover", { t: state.t, ...hover });
+    if (isOwnHover) emit("hover", hover && { t: state.t, ...hover });
+    isOwnHover &&= hover !== null;
   }
 
   /** Ends of the legends of the overlays that are on. */
@@ -123,6 +127,11 @@ export function createSession(root, payload, { keyTarget, state: start, emit }) 
     ready,
     getState,
     setState: (patch) => store.set(patch),
+    setHover(place) {
+      hover = place;
+      isOwnHover = false;
+      schedule(false);
+    },
     destroy() {
       isDestroyed = true;
       cancelAnimationFrame(request);

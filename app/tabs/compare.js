@@ -1,0 +1,120 @@
+/**
+ * Two viewers of one clip, each with a model and a layer of its own. Their cursors are linked: the query, the pins, the
+ * frame and the overlays of one are those of the other.
+ *
+ * Runs in the component's `js_on_load`. The value is {} or {clip: sha256, models: [{key, title}], sides: [key, key],
+ * payloads: {key: payload}, layers: [name or null, name or null], rows: [{label, values: [number or null, ...],
+ * difference: number or null}] or null}; a payload that was sent before is not sent again. The event "select" asks for
+ * other models. Every text is shown as text.
+ */
+const make = (tag, properties = {}, children = []) => {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+};
+const LINKED = ["t", "x", "y", "pins", "active", "view", "overlays", "opacity", "scope"];
+const root = element.querySelector(".compare");
+const explorer = document.querySelector("#explorer .sifa-viewer");
+/** @type {Record<string, object>} payloads of this clip, by model */
+let payloads = {};
+let clip = "";
+let isLinking = false;
+
+const sides = ["A", "B"].map((letter, number) => {
+  const select = make("select");
+  const place = make("div", { className: "sifa-viewer" });
+  place.setAttribute("role", "region");
+  place.setAttribute("aria-label", `Viewer ${letter}`);
+  const label = make("label", {}, [make("span", { className: "letter", textContent: letter }), "Model ", select]);
+  root.querySelector(".sides").append(make("section", { className: "side" }, [label, place]));
+  select.addEventListener("change", () => {
+    const wanted = sides.map(({ select: { value } }) => value);
+    trigger("select", { index: number, value: wanted });
+  });
+  return { letter, select, place, viewer: null, key: "" };
+});
+
+/** Whatever is done in one viewer happens in the other, too. */
+function link(from, to) {
+  from.viewer.on("change", (state) => {
+    if (isLinking || !to.viewer) return;
+    isLinking = true;
+    to.viewer.setState(Object.fromEntries(LINKED.map((name) => [name, state[name]])));
+    isLinking = false;
+  });
+  from.viewer.on("hover", (place) => to.viewer?.setHover(place && { x: place.x, y: place.y }));
+}
+
+/** What a viewer begins with: where the other one is, or the viewer on Explore if it shows the same clip. */
+function beginning(side, layer) {
+  const other = sides.find((each) => each !== side && each.viewer) ?? { viewer: explorer.viewer };
+  const { layer: shown, levels, playing, ...state } = other.viewer?.getState() ?? {};
+  return { ...state, ...(layer ? { layer } : {}) };
+}
+
+function showSide(number, key, layer) {
+  const side = sides[number];
+  side.select.value = key;
+  if (side.key === `${clip} ${key}`) return;
+  side.key = `${clip} ${key}`;
+  if (side.viewer) {
+    const { t, x, y, pins, active } = side.viewer.getState();
+    side.viewer.update(payloads[key]);
+    isLinking = true;
+    if (!layer) side.viewer.setState({ t, x, y, pins, active });
+    isLinking = false;
+  } else {
+    side.viewer = explorer.mountViewer(side.place, payloads[key], { state: beginning(side, layer) });
+    side.place.viewer = side.viewer;
+    link(side, sides[1 - number]);
+  }
+}
+
+const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)} %`);
+const points = (value) =>
+  value === null ? "–" : `${value > 0 ? "+" : value < 0 ? "−" : "±"}${Math.abs(100 * value).toFixed(1)} points`;
+
+function share(value) {
+  const bar = make("i");
+  bar.style.setProperty("--share", `${100 * (value ?? 0)}%`);
+  return make("td", {}, [make("span", { textContent: percent(value) }), bar]);
+}
+
+function drawRows(rows) {
+  const table = root.querySelector(".predictions");
+  if (rows === null) {
+    const words = "A model without training has no predictions to compare.";
+    table.replaceChildren(make("p", { textContent: words }));
+    return;
+  }
+  const head = ["Class", "A", "B", "B − A"].map((text) => make("th", { textContent: text, scope: "col" }));
+  const body = rows.map(({ label, values, difference }) => {
+    const change = make("td", { textContent: points(difference), className: "change" });
+    const name = make("th", { scope: "row" }, [make("bdi", { textContent: label, title: label })]);
+    return make("tr", {}, [name, ...values.map(share), change]);
+  });
+  table.replaceChildren(
+    make("table", { className: "table" }, [
+      make("thead", {}, [make("tr", {}, head)]),
+      make("tbody", {}, body),
+    ]),
+  );
+}
+
+function show() {
+  const { value } = props;
+  if (!value?.sides) return;
+  if (value.clip !== clip) payloads = {};
+  clip = value.clip;
+  Object.assign(payloads, value.payloads);
+  for (const { select } of sides) {
+    select.replaceChildren(...value.models.map(({ key, title }) => new Option(title, key)));
+  }
+  root.dataset.shown = `${clip} ${value.sides.join(" ")}`;
+  root.dataset.sent = Object.keys(payloads).join(" ");
+  root.classList.add("filled");
+  value.sides.forEach((key, number) => showSide(number, key, value.layers?.[number]));
+  drawRows(value.rows);
+}
+watch("value", show);
+show();

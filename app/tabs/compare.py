@@ -1,0 +1,119 @@
+"""The Compare tab: two models, or two layers of one, on the same clip, side by side with linked cursors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app import fragments
+from app.cache import Kept
+from app.models import MAIN, REGULAR
+from app.visit import MODEL_QUEUE, QUIET, Updates, Visit
+from sifa_core import SifaError
+from sifa_core.errors import QueryError
+
+SCRIPT = (Path(__file__).parent / "compare.js").read_text(encoding="utf-8")
+TEMPLATE = """
+<div class="compare">
+  <p class="hint">Both sides look at the same place: hover, pin, step or play on either.
+  <span class="keys">Overlays are those of Explore, and have the same keys here.</span></p>
+  <div class="sides"></div>
+  <div class="sheet"><h2>Predictions</h2><div class="predictions"></div></div>
+</div>
+"""
+START = (MAIN, REGULAR)
+"""What is compared first: the model with and without its offsets."""
+SHOWN = 5
+"""Most probable classes of each side that the table holds."""
+
+READ_SHOWN = """
+(token) => {
+  const {shown = '', sent = ''} = document.querySelector('#compare .compare')?.dataset ?? {};
+  const isOpen = document.querySelector('#tab-compare-button')?.getAttribute('aria-selected') === 'true';
+  return [token, {shown: shown.split(' '), sent: sent.split(' '), is_open: isOpen}];
+}
+"""
+"""Browser's side: the clip and models that are shown, the models whose payloads are there, whether the tab is open."""
+
+
+def build(visit: Visit, tab: gr.Tab) -> None:
+    """Fill the tab."""
+    service = visit.service
+    compare = gr.HTML({}, html_template=TEMPLATE, js_on_load=SCRIPT, apply_default_css=False, elem_id="compare")
+
+    def show(token: str, keys: tuple[str, str], there: Any) -> Iterator[Updates]:
+        yield {visit.notice: fragments.progress("Running the models on the clip")}
+        kept = [service.compared(token, key) for key in keys]
+        sent = there.get("sent", []) if same_clip(there, kept[0]) else []
+        value = {
+            "clip": kept[0].analysis.clip.sha256,
+            "models": [{"key": key, "title": title} for key, title in service.models.titles.items()],
+            "sides": list(keys),
+            "payloads": {key: one.payload for key, one in zip(keys, kept, strict=True) if key not in sent},
+            "layers": [None, None],
+            "rows": prediction_rows(*kept),
+        }
+        yield {compare: value, visit.notice: ""}
+
+    @visit.guard
+    def opened(token: str, there: Any) -> Iterator[Updates]:
+        there = there if isinstance(there, dict) else {}
+        if token and not same_clip(there, service.kept(token)):
+            yield from show(token, shown_keys(there, service.models.titles), there)
+
+    @visit.guard
+    def another_clip(token: str, there: Any) -> Iterator[Updates]:
+        there = there if isinstance(there, dict) else {}
+        if token and there.get("is_open") is True:
+            yield from show(token, shown_keys(there, service.models.titles), there)
+
+    @visit.guard
+    def choose(token: str, there: Any, event: gr.SelectData) -> Iterator[Updates]:
+        there = there if isinstance(there, dict) else {}
+        keys = event.value
+        if not isinstance(keys, list) or len(keys) != len(START) or not all(isinstance(key, str) for key in keys):
+            raise QueryError("Choose a model for each side.")
+        try:
+            yield from show(token, (keys[0], keys[1]), there)
+        except SifaError:  # the choice goes back to what is shown
+            yield from show(token, shown_keys(there, service.models.titles), there)
+            raise
+
+    inputs = [visit.token, visit.choice]
+    for event in (
+        tab.select(opened, inputs, [compare, visit.notice], js=READ_SHOWN, **MODEL_QUEUE, **QUIET),
+        visit.token.change(another_clip, inputs, [compare, visit.notice], js=READ_SHOWN, **MODEL_QUEUE, **QUIET),
+        compare.select(choose, inputs, [compare, visit.notice], js=READ_SHOWN, **MODEL_QUEUE, **QUIET),
+    ):
+        visit.forget(event, compare)
+
+
+def same_clip(there: dict[str, Any], kept: Kept) -> bool:
+    """Whether the browser shows this clip already."""
+    shown = there.get("shown")
+    return isinstance(shown, list) and shown[:1] == [kept.analysis.clip.sha256]
+
+
+def shown_keys(there: dict[str, Any], known: dict[str, str]) -> tuple[str, str]:
+    """The models that the browser shows, or those to begin with."""
+    shown = there.get("shown")
+    keys = shown[1:] if isinstance(shown, list) else []
+    return (keys[0], keys[1]) if len(keys) == len(START) and all(key in known for key in keys) else START
+
+
+def prediction_rows(one: Kept, other: Kept) -> list[dict[str, Any]] | None:
+    """The most probable classes of both, with their probabilities and the difference; None without training."""
+    if not (one.analysis.info.is_trained and other.analysis.info.is_trained):
+        return None
+    found = [dict(kept.analysis.predictions) for kept in (one, other)]
+    best = [label for kept in (one, other) for label, _ in kept.analysis.predictions[:SHOWN]]
+    rows = []
+    for label in dict.fromkeys(best):
+        values = [probabilities.get(label) for probabilities in found]
+        first, second = values
+        difference = None if first is None or second is None else second - first
+        rows.append({"label": label, "values": values, "difference": difference})
+    return sorted(rows, key=lambda row: -max(value or 0.0 for value in row["values"]))
