@@ -10,15 +10,19 @@ from torch import nn
 from sifa_core.layers import SIFA
 from sifa_core.training.config import OptimizerConfig
 
+POSITION_BIAS = "relative_position_bias_table"
+"""Swin's biases of window attention, by name, for they come as a table."""
+
 
 def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
     """Groups for an optimizer. Each has "lr", "weight_decay", "peak" (its learning rate at the top) and "is_offset"."""
     offset = {id(p) for m in model.modules() if isinstance(m, SIFA) for p in m.offset.parameters()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for parameter in model.parameters():
+    for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             # vectors are biases, the scales and shifts of norms, and gates: pulling them to zero only does harm
-            groups.setdefault((id(parameter) in offset, parameter.ndim > 1), []).append(parameter)
+            decays = parameter.ndim > 1 and not name.endswith(POSITION_BIAS)
+            groups.setdefault((id(parameter) in offset, decays), []).append(parameter)
     return [
         {
             "params": parameters,

@@ -47,6 +47,15 @@ def test_groups_hold_every_parameter_once_and_treat_offsets_apart():
         assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] > 0}
 
 
+def test_position_biases_do_not_decay():
+    model = create_model("sifa_transformer_tiny", layers=(2, 2, 2, 2))
+    groups = parameter_groups(model, OptimizerConfig(weight_decay=0.1))
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    found = {name: decay[id(p)] for name, p in model.named_parameters() if p.ndim > 1}
+    assert {value for name, value in found.items() if "bias_table" in name} == {0.0}
+    assert {value for name, value in found.items() if "bias_table" not in name} == {0.1}
+
+
 def test_offsets_rest_until_told():
     config = OptimizerConfig(name="adamw", lr=0.5, freeze_offsets_steps=3, warmup_steps=0, weight_decay=0.1)
     optimizer = build_optimizer(create_model("sifa_net_tiny", width=4), config)
