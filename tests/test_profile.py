@@ -50,6 +50,12 @@ def test_a_swin_block_by_hand():
     assert counts["patch_embed"] == cells * 96 * 3 * 4 * 4 * 4
 
 
+def test_the_smallest_clip_has_a_cost():
+    cost = measure_cost("sifa_net_tiny", frames=1, size=(1, 1))
+    assert cost.gigas > 0
+    assert 0 < cost.inference_bytes < cost.training_bytes
+
+
 def test_cost_is_proportional_to_clips_and_frames():
     one, two, long = (
         measure_cost("sifa_net_tiny", frames=frames, size=(64, 80), clips=clips)
@@ -171,6 +177,17 @@ def test_bad_input_is_one_line(capsys, arguments, message):
     assert (code, out) == (2, "")
     (error,) = [line for line in err.splitlines() if line.startswith("error: ")]
     assert message in error
+
+
+def test_too_little_memory_is_one_line(capsys, monkeypatch):
+    def forward(*_: object, **__: object) -> None:
+        raise RuntimeError("not enough memory: you tried to allocate 8 bytes.\nMore follows.")
+
+    monkeypatch.setattr("sifa_core.profile.measure_latency", forward)
+    code, out, err = run(capsys, "--frames", "4", "--size", "32")
+    assert (code, out) == (2, "")
+    last = err.splitlines()[-1]
+    assert last.startswith("error: sifa_net_tiny cannot be timed on (1, 3, 4, 32, 32): not enough memory")
 
 
 def test_unknown_switches_are_named():

@@ -11,7 +11,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from sifa_core.commands.options import Bar, whole_number
-from sifa_core.errors import ConfigError
+from sifa_core.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from sifa_core.profile import Comparison, Cost, Latency
@@ -72,7 +72,11 @@ def _latency(options: argparse.Namespace, shape: tuple[int, ...], switches: dict
 
     model = create_model(options.model, preset=options.preset, **switches).to(pick_device(options.device))
     print(f"timing {options.repeats} forwards …", file=sys.stderr)
-    return measure_latency(model, shape, repeats=options.repeats)
+    try:
+        return measure_latency(model, shape, repeats=options.repeats)
+    except RuntimeError as error:  # torch has no type of its own for a CPU that runs out of memory
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{options.model} cannot be timed on {shape}: {reason}") from error
 
 
 def _text(name: str, cost: Cost, latency: Latency | None) -> str:

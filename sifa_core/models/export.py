@@ -77,7 +77,8 @@ def export_model(
         size: H and W; a square of the model's input size by default.
 
     Raises:
-        ExportError: another ending, a package that is missing, or a place that cannot be written to.
+        ExportError: another ending, a package that is missing, a place that cannot be written to, or a size that the
+            exporters cannot deal with.
     """
     path = Path(path)
     if path.suffix not in ENDINGS:
@@ -92,12 +93,16 @@ def export_model(
         raise ExportError(f"{path.name} cannot be written: {error.strerror}.") from error
     # ONNX takes attention apart into products whose results lie otherwise in memory than those of a fused kernel
     with draft as folder, _quiet(), sdpa_kernel(SDPBackend.MATH):
-        program = torch.export.export(plain, (clips,), dynamic_shapes=({0: torch.export.Dim("clips")},))
         written = Path(folder) / path.name
-        if path.suffix == ".pt2":
-            torch.export.save(program, written, extra_files={"model": json.dumps(_description(model))})
-        else:
-            _write_onnx(program, written, model)
+        try:
+            program = torch.export.export(plain, (clips,), dynamic_shapes=({0: torch.export.Dim("clips")},))
+            if path.suffix == ".pt2":
+                torch.export.save(program, written, extra_files={"model": json.dumps(_description(model))})
+            else:
+                _write_onnx(program, written, model)
+        except Exception as error:  # the exporters raise many types
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise ExportError(f"{model.info.name} cannot be exported to {path.name}: {reason[0]}") from error
         os.replace(written, path)
     return path
 

@@ -67,6 +67,18 @@ def test_a_pt2_file_needs_nothing_of_this_package(tmp_path):
     assert json.loads(facts["model"])["mean"] == list(model.info.mean)
 
 
+def test_what_the_exporters_cannot_do_is_one_sentence(tmp_path, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("this operation has no counterpart\nAdvice follows.")
+
+    monkeypatch.setattr(torch.export, "export", fail)
+    with pytest.raises(
+        ExportError, match=r"^sifa_net_tiny cannot be exported to a.pt2: this operation has no counterpart$"
+    ):
+        export_model(create_model("sifa_net_tiny", **NET), tmp_path / "a.pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_model_is_left_as_it_is(tmp_path):
     model = lively("sifa_net_tiny", **NET).train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
