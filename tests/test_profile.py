@@ -8,7 +8,7 @@ from torch import nn
 
 from sifa_core.cli import main
 from sifa_core.errors import ConfigError
-from sifa_core.models import create_model
+from sifa_core.models import create_model, save_checkpoint
 from sifa_core.paper import ablations, results
 from sifa_core.profile import compare_with_paper, measure_cost, measure_latency
 from sifa_core.profile.comparison import ABLATIONS, NOTES
@@ -149,6 +149,17 @@ def test_the_command_prints_json(capsys):
     assert answer["shape"] == [1, 3, 4, 32, 48]
     assert answer["total"]["multiply_adds"] == sum(answer["multiply_adds"].values())
     assert answer["latency_ms"]["median"] > 0
+
+
+def test_a_file_of_weights_is_profiled_with_its_switches(capsys, tmp_path):
+    path = save_checkpoint(tmp_path / "own.safetensors", create_model("sifa_net_tiny", width=8, kernel_size=5))
+    small = ("--frames", "4", "--size", "32", "--no-latency", "--json")
+    answers = [
+        json.loads(run(capsys, *words, *small)[1])
+        for words in ([str(path)], ["sifa_net_tiny", "width=8", "kernel_size=5"])
+    ]
+    assert answers[0]["multiply_adds"] == answers[1]["multiply_adds"]
+    assert answers[0]["parameters"] == answers[1]["parameters"]
 
 
 def test_the_paper_beside_ours(capsys, comparison):

@@ -34,7 +34,9 @@ WIDTH = 110
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("profile", help="parameters, multiply-adds, memory and time of a model")
-    parser.add_argument("model", nargs="?", default="sifa_net_tiny", metavar="MODEL", help="an architecture's name")
+    parser.add_argument(
+        "model", nargs="?", default="sifa_net_tiny", metavar="MODEL", help="an architecture, or a file of weights"
+    )
     parser.add_argument("switches", nargs="*", metavar="KEY=VALUE", help='e.g. temporal=none or stages=["res5"]')
     parser.add_argument("--preset", default="paper", help='"paper" (default) or "official"')
     parser.add_argument("--frames", type=whole_number(1), help="frames of a clip (default: as trained)")
@@ -55,22 +57,31 @@ def _profile(options: argparse.Namespace) -> None:
     from sifa_core.profile import measure_cost
 
     size, switches = _size(options.size), dict(map(_switch, options.switches))
-    cost = measure_cost(
-        options.model, frames=options.frames, size=size, clips=options.clips, preset=options.preset, **switches
-    )
-    latency = None if options.no_latency else _latency(options, cost.shape, switches)
+    name, switches = _architecture(options.model, switches)
+    cost = measure_cost(name, frames=options.frames, size=size, clips=options.clips, preset=options.preset, **switches)
+    latency = None if options.no_latency else _latency(name, options, cost.shape, switches)
     if options.json:
         print(json.dumps(_as_json(options, cost, latency), indent=1))
     else:
         print(_text(options.model, cost, latency))
 
 
-def _latency(options: argparse.Namespace, shape: tuple[int, ...], switches: dict[str, Any]) -> Latency:
+def _architecture(model: str, switches: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Name and switches of what is to be built: an architecture, or that of a file of weights with its own switches."""
+    from sifa_core.models import load_model, model_names
+
+    if model in model_names():
+        return model, switches
+    loaded = load_model(model)
+    return loaded.info.name, {**dataclasses.asdict(loaded.config), **switches}
+
+
+def _latency(name: str, options: argparse.Namespace, shape: tuple[int, ...], switches: dict[str, Any]) -> Latency:
     from sifa_core.device import pick_device
     from sifa_core.models import create_model
     from sifa_core.profile import measure_latency
 
-    model = create_model(options.model, preset=options.preset, **switches).to(pick_device(options.device))
+    model = create_model(name, preset=options.preset, **switches).to(pick_device(options.device))
     print(f"timing {options.repeats} forwards …", file=sys.stderr)
     try:
         return measure_latency(model, shape, repeats=options.repeats)
@@ -79,9 +90,9 @@ def _latency(options: argparse.Namespace, shape: tuple[int, ...], switches: dict
         raise ModelError(f"{options.model} cannot be timed on {shape}: {reason}") from error
 
 
-def _text(name: str, cost: Cost, latency: Latency | None) -> str:
+def _text(title: str, cost: Cost, latency: Latency | None) -> str:
     clips, _, frames, height, width = cost.shape
-    lines = [f"{name}: {clips} x {frames} frames of {height} x {width}", ""]
+    lines = [f"{title}: {clips} x {frames} frames of {height} x {width}", ""]
     lines += [f"{'layer':22}{'parameters':>12}{'multiply-adds':>16}{'share':>8}{'of these temporal':>20}"]
     parameters, additions, temporal = _by_block(cost.parameters), _by_block(cost.multiply_adds), _temporal(cost)
     for block in parameters:
