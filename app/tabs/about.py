@@ -69,6 +69,7 @@ def build(visit: Visit, tab: gr.Tab) -> None:
             dataset = gr.Radio(
                 [(title, name) for name, title in DATASETS.items()],
                 value="kinetics400",
+                label="Data set",
                 show_label=False,
                 container=False,
                 elem_id="about-dataset",
