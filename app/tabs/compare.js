@@ -3,9 +3,9 @@
  * frame and the overlays of one are those of the other.
  *
  * Runs in the component's `js_on_load`. The value is {} or {clip: sha256, models: [{key, title}], sides: [key, key],
- * payloads: {key: payload}, layers: [name or null, name or null], rows: [{label, values: [number or null, ...],
- * difference: number or null}] or null}; a payload that was sent before is not sent again. The event "select" asks for
- * other models. Every text is shown as text.
+ * payloads: {key: payload}, rows: [{label, values: [number or null, number or null], difference: number or null}] or
+ * null}; a payload that was sent before is not sent again. The event "select" asks for other models. Every text is shown
+ * as text.
  */
 const make = (tag, properties = {}, children = []) => {
   const node = Object.assign(document.createElement(tag), properties);
@@ -45,29 +45,26 @@ function link(from, to) {
   from.viewer.on("hover", (place) => to.viewer?.setHover(place && { x: place.x, y: place.y }));
 }
 
-/** What a viewer begins with: where the other one is, or the viewer on Explore if it shows the same clip. */
-function beginning(side, layer) {
-  const other = sides.find((each) => each !== side && each.viewer) ?? { viewer: explorer.viewer };
-  const { layer: shown, levels, playing, ...state } = other.viewer?.getState() ?? {};
-  return { ...state, ...(layer ? { layer } : {}) };
-}
+const position = ({ t, x, y, pins, active }) => ({ t, x, y, pins, active });
+const looks = ({ layer, levels, overlays, opacity, scope }) => ({ layer, levels, overlays, opacity, scope });
 
-function showSide(number, key, layer) {
+/** A new clip begins where Explore is; another model looks where the one before it looked. */
+function showSide(number, key, isNewClip) {
   const side = sides[number];
   side.select.value = key;
-  if (side.key === `${clip} ${key}`) return;
-  side.key = `${clip} ${key}`;
+  if (!isNewClip && side.key === key) return;
+  side.key = key;
+  const before = (isNewClip ? explorer : side).viewer.getState();
   if (side.viewer) {
-    const { t, x, y, pins, active } = side.viewer.getState();
     side.viewer.update(payloads[key]);
-    isLinking = true;
-    if (!layer) side.viewer.setState({ t, x, y, pins, active });
-    isLinking = false;
   } else {
-    side.viewer = explorer.mountViewer(side.place, payloads[key], { state: beginning(side, layer) });
+    side.viewer = explorer.mountViewer(side.place, payloads[key], { state: looks(before) });
     side.place.viewer = side.viewer;
     link(side, sides[1 - number]);
   }
+  isLinking = true;
+  side.viewer.setState(position(before));
+  isLinking = false;
 }
 
 const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)} %`);
@@ -104,7 +101,8 @@ function drawRows(rows) {
 function show() {
   const { value } = props;
   if (!value?.sides) return;
-  if (value.clip !== clip) payloads = {};
+  const isNewClip = value.clip !== clip;
+  if (isNewClip) payloads = {};
   clip = value.clip;
   Object.assign(payloads, value.payloads);
   for (const { select } of sides) {
@@ -113,7 +111,7 @@ function show() {
   root.dataset.shown = `${clip} ${value.sides.join(" ")}`;
   root.dataset.sent = Object.keys(payloads).join(" ");
   root.classList.add("filled");
-  value.sides.forEach((key, number) => showSide(number, key, value.layers?.[number]));
+  value.sides.forEach((key, number) => showSide(number, key, isNewClip));
   drawRows(value.rows);
 }
 watch("value", show);

@@ -53,7 +53,6 @@ def build(visit: Visit, tab: gr.Tab) -> None:
             "models": [{"key": key, "title": title} for key, title in service.models.titles.items()],
             "sides": list(keys),
             "payloads": {key: one.payload for key, one in zip(keys, kept, strict=True) if key not in sent},
-            "layers": [None, None],
             "rows": prediction_rows(*kept),
         }
         yield {compare: value, visit.notice: ""}

@@ -34,6 +34,9 @@ VERDICTS = {
 """What may be said of the prediction if it survives a control, and if it does not."""
 SURVIVING_SHARE = 0.5
 """A prediction survives a control that leaves at least this share of its probability."""
+LEAST_CERTAIN = 0.25
+"""Probability of the original's class below which there is no prediction to speak of."""
+UNCERTAIN = "was hardly certain to begin with"
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Control:
         """What that says of the prediction, as the end of a sentence; empty for an untrained model."""
         if not self.analysis.info.is_trained:
             return ""
+        if self.original < LEAST_CERTAIN:
+            return UNCERTAIN
         survives, goes = VERDICTS[self.name]
         return survives if self.probability >= SURVIVING_SHARE * self.original else goes
 

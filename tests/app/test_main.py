@@ -36,6 +36,14 @@ def test_environment_counts_and_options_win() -> None:
     assert (options.model, options.host, options.port, options.device) == ("other", "::1", 9000, "cpu")
 
 
+def test_models_to_compare_with_add_up() -> None:
+    assert parse([], {}).compare == []
+    assert parse(["--compare", "a.safetensors", "--compare", "sifa_net_tiny"], {}).compare == [
+        "a.safetensors",
+        "sifa_net_tiny",
+    ]
+
+
 @pytest.mark.parametrize("arguments", [["--port", "0"], ["--port", "x"], ["--port", "70000"], ["--device", "tpu"]])
 def test_a_wrong_option_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -54,6 +62,8 @@ def test_a_bad_model_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     missing = run("app/main.py", "--model", str(tmp_path / "none.safetensors"))
     assert (missing.returncode, missing.stdout) == (2, "")
     assert missing.stderr == "error: There is no checkpoint file none.safetensors.\n"
+    compared = run("app/main.py", "--compare", str(tmp_path / "none.safetensors"))
+    assert (compared.returncode, compared.stderr) == (2, missing.stderr)
     unknown = run("-m", "app.main", SIFA_MODEL="resnet")
     assert unknown.returncode == 2
     assert unknown.stderr.startswith("error: There is no model named 'resnet'; choose one of ")

@@ -82,7 +82,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
 
 @pytest.fixture(scope="session")
 def address(serve: Callable[..., str], checkpoint: Path) -> str:
-    return serve("--model", str(checkpoint))
+    return serve("--model", str(checkpoint), "--compare", "sifa_net_tiny")
 
 
 @pytest.fixture

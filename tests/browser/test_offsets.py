@@ -38,7 +38,7 @@ def expected(checkpoint: object) -> Analysis:
 def test_the_numbers_are_those_of_the_analysis(
     visit: Visit, address: str, photograph: Photograph, expected: Analysis
 ) -> None:
-    page = visit(address + "?tab=offsets")  # a link opens the tab
+    page = visit(address + "?tab=offsets", "desktop", "dark")  # a link opens the tab
     wait_for_viewer(page)
     wait_for_controls(page)
     expect(page.locator("#to-offsets")).to_have_attribute("aria-selected", "true")
@@ -52,6 +52,10 @@ def test_the_numbers_are_those_of_the_analysis(
     cosines = [value for layer in expected.layers for value in expected.flow_agreement(layer).to_dict()["cosine"]]
     for text, value in zip(told, cosines, strict=True):
         assert text == "–" if value is None else float(text) == pytest.approx(value, abs=0.011)
+    ends = page.locator(".legend .bar i").evaluate_all(
+        "(parts) => parts.map((p) => getComputedStyle(p).backgroundColor)"
+    )
+    assert ends[0] != ends[-1], "along and against the motion have colours of their own"
     photograph(page, "cosine")
     fault = page.locator(".findings li.fault")
     assert fault.count() == sum(found.severity == "fault" for found in expected.warnings())
@@ -96,18 +100,16 @@ def test_charts_follow_their_own_choice(visit: Visit, address: str) -> None:
     page = visit(address)
     wait_for_viewer(page)
     open_tab(page)
-    wait_for_controls(page)
-    plots = page.locator("#offsets .js-plotly-plot")
-    expect(plots).to_have_count(2)
-    read = "() => document.querySelector('#offset-lengths .js-plotly-plot').data[0].y.length && " + (
-        "JSON.stringify(document.querySelector('#offset-lengths .js-plotly-plot').data[0].y)"
-    )
-    before = page.evaluate(read)
-    page.get_by_label("Layer", exact=True).locator("visible=true").select_option("res3.0")
-    page.wait_for_function(f"(before) => ({read})() !== before", arg=before)
+    expect(page.locator("#offsets .js-plotly-plot")).to_have_count(2, timeout=60_000)
+    longest = "() => document.querySelector('#offset-lengths .js-plotly-plot')._fullLayout.xaxis.range[1]"
+    before = page.evaluate(longest)
+    page.locator(".chooser select").first.select_option("res3.0")
+    page.wait_for_function(f"(before) => ({longest})() !== before", arg=before)
+    expect(page.locator("#explorer .sifa-viewer")).to_be_hidden()  # the viewer keeps its own layer
+    assert state(page)["layer"] != "res3.0"
 
 
-@pytest.mark.parametrize(("size", "scheme"), [("phone", "dark"), ("desktop", "dark")])
+@pytest.mark.parametrize(("size", "scheme"), [("phone", "dark")])
 def test_another_clip_fills_the_tab_anew(
     visit: Visit, address: str, photograph: Photograph, size: str, scheme: str
 ) -> None:

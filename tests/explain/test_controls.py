@@ -78,3 +78,4 @@ def test_verdicts(analysis: Analysis, model: VideoModel, clip: Clip, name: str, 
     trained = copy.copy(analysis)
     trained.info = dataclasses.replace(analysis.info, status="own")
     assert Control(name, trained, "jump", 0.8, probability).verdict == verdict
+    assert Control(name, trained, "jump", 0.1, probability).verdict == "was hardly certain to begin with"
