@@ -49,6 +49,7 @@ def publish(
     """
     model = load_model(source)
     facts = dict(model.info.facts)
+    facts["training"] = without_folders(facts.get("training", {}))
     model.half().float()  # what is measured below are the numbers that are stored
     say("measuring accuracy")
     tests = {"none": evaluate_checkpoint(model, size=clips, out=Path(source).parent / "test")}
@@ -69,6 +70,17 @@ def publish(
     card = Path(target).parent / CARD
     card.write_text(_card(model, Path(target).name, tests, offsets, real), encoding="utf-8")
     return card
+
+
+def without_folders(training: dict[str, Any]) -> dict[str, Any]:
+    """A run's configuration with the names of files, but not of the folders that they lie in on one's machine."""
+    named = {"model": ("weights",), "data": ("root", "train", "val", "labels"), "run": ("out",)}
+    cleaned = {part: dict(values) for part, values in training.items()}
+    for part, keys in named.items():
+        for key in keys:
+            if cleaned.get(part, {}).get(key):
+                cleaned[part][key] = Path(cleaned[part][key]).name
+    return cleaned
 
 
 def _real_clips(model: VideoModel, folder: Path) -> list[dict[str, Any]]:

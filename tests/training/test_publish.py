@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def test_publish(tmp_path):
     torch.manual_seed(0)
     model = create_model("sifa_net_tiny", width=8, num_frames=4, input_size=32)
     model.info = dataclasses.replace(model.info, labels=LABELS)
-    training = to_dict(TrainConfig(ModelConfig(switches={"width": 8})))
+    training = to_dict(TrainConfig(ModelConfig(switches={"width": 8}, weights=str(tmp_path / "start.safetensors"))))
     source = save_checkpoint(tmp_path / "run" / "model.safetensors", model, {"step": 7, "training": training})
     examples = tmp_path / "examples"
     examples.mkdir()
@@ -39,6 +40,9 @@ def test_publish(tmp_path):
     stored = load_model(target)
     facts = stored.info.facts
     assert facts["step"] == 7
+    assert facts["training"]["model"]["weights"] == "start.safetensors"
+    assert facts["training"]["run"]["out"] == "run"
+    assert str(tmp_path) not in json.dumps(facts), "folders of this machine are nobody's business"
     assert facts["metrics"]["top1"] == pytest.approx(evaluate_checkpoint(stored, size=15).accuracy)
     assert set(facts["controls"]) == {"shuffled", "frozen"}
     assert set(facts["offsets"]) == set(stored.sifa_layers())
