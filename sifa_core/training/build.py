@@ -12,6 +12,7 @@ from sifa_core.layers import SIFA
 from sifa_core.models import create_model, load_model
 from sifa_core.models.base import VideoModel
 from sifa_core.models.imagenet import IMAGENET
+from sifa_core.models.official import official_architecture
 from sifa_core.models.weights_file import ENDINGS, read_weights
 from sifa_core.training.config import TrainConfig
 
@@ -34,16 +35,22 @@ def build_model(config: TrainConfig, labels: tuple[str, ...]) -> VideoModel:
         if not fitting:
             raise CheckpointError(f"No tensor of {model.weights} fits {model.name}.")
         network.load_state_dict(fitting, strict=False)
-    looks_back = any(isinstance(module, SIFA) and module.step < 0 for module in network.modules())
-    if config.optimizer.offset_target == "motion" and looks_back:
-        raise ConfigError("optimizer.offset_target=motion is not possible for a network that also looks back.")
+    # those not named look back, or at frames pooled in pairs (a dual head): the clip's true motion is not theirs
+    unnamed = {module for module in network.modules() if isinstance(module, SIFA)} - set(network.sifa_layers().values())
+    if config.optimizer.offset_target == "motion" and unnamed:
+        raise ConfigError(
+            "optimizer.offset_target=motion is not possible for a network that also looks back or has a dual head."
+        )
     network.info = dataclasses.replace(network.info, labels=labels)
     return network
 
 
 def _is_image_network(weights: str) -> bool:
-    """Whether it is a file that does not say which video network it is for, as all files of this project do."""
-    return Path(weights).suffix in ENDINGS and "config" not in read_weights(Path(weights))[1]
+    """Whether it is a file that does not say which video network it is for; this project's and the SIFA authors' do."""
+    if Path(weights).suffix not in ENDINGS:
+        return False
+    state, metadata = read_weights(Path(weights))
+    return "config" not in metadata and official_architecture(state) is None
 
 
 def freeze_statistics(model: nn.Module) -> None:

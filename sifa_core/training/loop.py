@@ -22,6 +22,7 @@ from sifa_core.data.datasets import Batch, Failures
 from sifa_core.errors import ConfigError, SifaError
 from sifa_core.models import save_checkpoint
 from sifa_core.models.base import VideoModel
+from sifa_core.models.heads import average_heads, summed_loss
 from sifa_core.training.build import build_model, freeze_statistics
 from sifa_core.training.config import TrainConfig, to_dict
 from sifa_core.training.data import training_data, validation_data
@@ -99,7 +100,7 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
         with accelerator.accumulate(model):
             with accelerator.autocast():
                 logits = model(video).float()
-                loss = criterion(logits, labels) + penalty.take(data.motion)
+                loss = summed_loss(logits, labels, criterion) + penalty.take(data.motion)
             if not torch.isfinite(loss):
                 raise TrainingError(f"The loss is {loss.item()} at step {progress.step}; try a lower learning rate.")
             accelerator.backward(loss)
@@ -107,7 +108,7 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
                 norm = accelerator.clip_grad_norm_(model.parameters(), learn.clip_norm or math.inf)
             optimizer.step()
             optimizer.zero_grad()
-        hits = (logits.argmax(dim=1) == labels).sum()
+        hits = (average_heads(logits).argmax(dim=1) == labels).sum()
         sums += torch.stack([loss.detach() * len(labels), hits, torch.tensor(len(labels), device=hits.device)])
         if not accelerator.sync_gradients:
             continue
