@@ -40,6 +40,7 @@ def test_the_portable_operator_is_the_operator(kernel_size, scale):
     torch.testing.assert_close(weights, expected[1], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "switches"), [("sifa_net_tiny", NET), ("sifa_transformer_tiny", TRANSFORMER)])
 def test_onnxruntime_agrees_with_torch(name, switches, tmp_path):
     model = lively(name, **switches)
@@ -56,12 +57,17 @@ def test_onnxruntime_agrees_with_torch(name, switches, tmp_path):
     assert [dim.dim_value for dim in content.graph.input[0].type.tensor_type.shape.dim][1:] == [3, 8, 40, 56]
 
 
-def test_a_pt2_file_needs_nothing_of_this_package(tmp_path):
+@pytest.mark.slow
+def test_a_pt2_file_of_the_command_needs_nothing_of_this_package(tmp_path, capsys):
     model = lively("sifa_net_tiny", **NET)
-    path = export_model(model, tmp_path / "model.pt2", frames=8, size=(40, 56))
-    assert check_export(path, model, clips=3) < 1e-5
+    source, target = save_checkpoint(tmp_path / "own.safetensors", model), tmp_path / "own.pt2"
+    code = main(["export", str(target), "--model", str(source), "--frames", "8", "--size", "40", "56", "--json"])
+    answer = json.loads(capsys.readouterr().out)
+    assert (code, answer["file"], answer["bytes"]) == (0, str(target), target.stat().st_size)
+    assert answer["largest_difference"] < 1e-5
+    assert check_export(target, model, clips=3) < 1e-5
     facts = {"model": ""}
-    program = torch.export.load(path, extra_files=facts)
+    program = torch.export.load(target, extra_files=facts)
     assert "sifa" not in str(program.graph)
     assert "grid_sampler" in str(program.graph)
     assert json.loads(facts["model"])["mean"] == list(model.info.mean)
@@ -87,17 +93,6 @@ def test_the_model_is_left_as_it_is(tmp_path):
     assert model.training
     assert len(model.sifa_layers()) == 2
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
-
-
-def test_the_command(tmp_path, capsys):
-    source = save_checkpoint(tmp_path / "own.safetensors", lively("sifa_net_tiny", **NET))
-    target = tmp_path / "own.pt2"
-    code = main(["export", str(target), "--model", str(source), "--frames", "4", "--size", "32", "48", "--json"])
-    facts = json.loads(capsys.readouterr().out)
-    assert code == 0
-    assert facts["file"] == str(target)
-    assert facts["largest_difference"] < 1e-5
-    assert facts["bytes"] == target.stat().st_size
 
 
 def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, capsys, monkeypatch):
