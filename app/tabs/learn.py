@@ -99,13 +99,12 @@ def build(visit: Visit, tab: gr.Tab) -> None:
 
     shown = [page, notice]
     inputs: list[Any] = [visit.token, visit.choice]
-    listening = (
+    for event in (
         tab.select(open_lesson, inputs, shown, js=READ_IF_OPEN, **MODEL_QUEUE, **QUIET),
         visit.token.change(open_lesson, inputs, shown, js=READ_IF_OPEN, **MODEL_QUEUE, **QUIET),
         page.select(switch_off, visit.token, shown, **MODEL_QUEUE, **QUIET),
-    )
-    for event in listening:  # Gradio would keep the last value for every session
-        event.then(lambda value: None, page, None, js="() => [{}]", queue=False, **QUIET)
+    ):
+        visit.forget(event, page)
 
 
 def script() -> str:
@@ -146,6 +145,7 @@ def lesson(analysis: Analysis, selection: Selection, steps: EquationSteps) -> di
         "scale": attention.scale,
         "channels": len(steps.query),
         "gated": not np.allclose(steps.gated, steps.deformed.aggregate, rtol=1e-3, atol=1e-6),
+        "temporal": getattr(analysis.model.config, "temporal", "sifa"),
         "offsetSource": analysis.model.config.offset_from,
         "parts": [part for part in PARTS if has_part(analysis.model, part)],
         "partWords": PARTS,

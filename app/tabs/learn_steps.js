@@ -45,6 +45,13 @@ function sumLine(lesson, attention, tap) {
   return `All ${lesson.channels} products add up to ${say(attention.products[tap])}${scaled}`;
 }
 
+/** What happens to the aggregate before it is added, by the `temporal` switch of the model. */
+const GATES = {
+  sifa: "Before it is added, this network scales what was gathered by a learned gain for each channel (third row).",
+  sifa_c: "This network is the paper's SIFA_C: it adds features made of the weights alone (third row).",
+  sifa_star: "This network is the paper's SIFA*: it gathers from the frame before as well, which is not counted here.",
+};
+
 const STEPS = {
   1(lesson) {
     const { compare } = lesson.features;
@@ -164,6 +171,7 @@ const STEPS = {
     const { blend } = lesson.features;
     const top = largest(lesson.deformed.weights, 1)[0];
     const [dx, dy] = lesson.offset[top];
+    const isStill = lesson.offset.every(([x, y]) => x === 0 && y === 0);
     const corners = ["upper left", "upper right", "lower left", "lower right"];
     return {
       pictures: [
@@ -190,8 +198,9 @@ const STEPS = {
           "share",
         ),
       ],
-      says:
-        `Place ${top + 1} has the largest weight. Its offset is (${say(dx)}, ${say(dy)}) cells, to the right and down, ` +
+      says: isStill
+        ? "Every offset is zero here, so the places stay on the square."
+        : `Place ${top + 1} has the largest weight. Its offset is (${say(dx)}, ${say(dy)}) cells, to the right and down, ` +
         `so it moved to column ${say(lesson.deformed.points[top][0])}, row ${say(lesson.deformed.points[top][1])} of the layer's map.`,
     };
   },
@@ -199,9 +208,7 @@ const STEPS = {
   7(lesson) {
     const { output } = lesson.features;
     const top = largest(lesson.deformed.weights, 1)[0];
-    const gate = lesson.gated
-      ? " Before it is added, this network scales what was gathered by a learned gain for each channel (third row)."
-      : "";
+    const gate = lesson.gated ? ` ${GATES[lesson.temporal] ?? GATES.sifa}` : "";
     const rows = [
       { name: NAMES.query, values: output.query },
       { name: NAMES.aggregate, values: output.aggregate },

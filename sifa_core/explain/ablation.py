@@ -18,7 +18,7 @@ from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Analysis, Selection, analyze
 from sifa_core.explain.points import Query, SamplingPoints
 from sifa_core.layers import SIFA
-from sifa_core.layers.offsets import ConvOffset, next_frame
+from sifa_core.layers.offsets import ConvOffset, RegularGrid, next_frame
 from sifa_core.models import VideoModel
 
 PARTS = {
@@ -96,7 +96,8 @@ def switched_off(model: VideoModel, part: str, layers: Iterable[str]) -> Iterato
     named = model.sifa_layers()
     handles = [handle for name in layers for block in _blocks(named[name]) if (handle := _hook(block, part))]
     if not handles:
-        raise QueryError(f"No offsets of {model.info.name} come from motion saliency, so it cannot be switched off.")
+        what = "motion saliency" if part == "msm" else part
+        raise QueryError(f"No SIFA layer of {model.info.name} has {what} that could be switched off.")
     try:
         yield
     finally:
@@ -124,6 +125,8 @@ def _hook(block: SIFA, part: str) -> Any:
         # After the gate, because a LayerNorm makes something of nothing.
         return block.gate.register_forward_hook(lambda _, inputs, output: torch.zeros_like(output))
     if part == "offsets":
+        if isinstance(block.offset, RegularGrid):
+            return None
         return block.offset.register_forward_hook(lambda _, inputs, output: torch.zeros_like(output))
     if not isinstance(block.offset, ConvOffset) or block.offset.source is next_frame:
         return None

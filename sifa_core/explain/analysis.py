@@ -265,7 +265,8 @@ class Analysis:
         levels: int | None = None,
         target: Target = None,
     ) -> Path:
-        """Write the analysis as .html (interactive, self-contained), .png, .svg or .pdf (Figure 5) or .json.
+        """Write the analysis as .html (interactive, self-contained), .png, .svg or .pdf (Figure 5), .gif or .mp4 (the
+        query followed through time) or .json.
 
         All carry the hashes of model and clip. Whatever is left out is filled in as `select` says. Raises ExportError
         for another ending or a place that cannot be written to.

@@ -79,6 +79,8 @@ def test_what_does_not_exist_cannot_be_switched_off(analysis: Analysis, clip) ->
     assert [has_part(other.model, part) for part in PARTS] == [False, True, True]
     with pytest.raises(QueryError, match="motion saliency"):
         ablate(other, "msm")
+    regular = create_model("sifa_net_tiny", temporal="sifa_r")
+    assert [has_part(regular, part) for part in PARTS] == [False, False, True]
 
 
 def test_a_query_is_compared_with_itself(analysis: Analysis) -> None:
