@@ -186,10 +186,12 @@ def licences() -> str:
         "<h2>Licences and attribution</h2><p>The program is under the MIT licence. It builds the method of "
         "<i>Stand-Alone Inter-Frame Attention in Video Models</i> (Fuchen Long, Zhaofan Qiu, Yingwei Pan, Ting Yao, "
         "Jiebo Luo, Tao Mei; CVPR 2022) anew; the paper's authors have no part in it.</p>"
-        f"<div class='wide'><table><caption>Example clips</caption><thead><tr><th>file</th><th>by</th><th>licence</th>"
+        "<div class='wide' tabindex='0' role='region' aria-label='Example clips'>"
+        "<table><caption>Example clips</caption><thead><tr><th>file</th><th>by</th><th>licence</th>"
         f"</tr></thead><tbody>{clips}</tbody></table></div>"
         "<details><summary>Sprites and photographs that training clips are drawn from</summary>"
-        "<div class='wide'><table><thead><tr><th>pictures</th><th>by</th><th>licence</th></tr></thead>"
+        "<div class='wide' tabindex='0' role='region' aria-label='Sprites and photographs'>"
+        "<table><thead><tr><th>pictures</th><th>by</th><th>licence</th></tr></thead>"
         f"<tbody>{drawn}</tbody></table></div></details>"
     )
 

@@ -35,7 +35,7 @@ function matrix(lesson, values, caption) {
       const cell = make("td", "", say(values[i]));
       const colour = colourAt(PLASMA, share[i]);
       cell.style.background = colour.css;
-      cell.style.color = colour.isBright ? "#16191d" : "#ffffff";
+      cell.style.color = colour.isBright ? "#000000" : "#ffffff";
       line.append(cell);
     }
     table.append(line);

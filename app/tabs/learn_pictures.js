@@ -21,7 +21,9 @@ function colourAt(scale, share) {
   const place = Math.min(Math.max(share, 0), 1) * (scale.length - 1);
   const low = Math.min(Math.floor(place), scale.length - 2);
   const mixed = scale[low].map((part, i) => Math.round(part + (place - low) * (scale[low + 1][i] - part)));
-  return { css: `rgb(${mixed.join(" ")})`, isBright: 0.3 * mixed[0] + 0.59 * mixed[1] + 0.11 * mixed[2] > 140 };
+  const [red, green, blue] = mixed.map((part) => (part / 255) ** 2.2);
+  // Where black and white stand out alike; each is then at least 4.5 : 1 on its side.
+  return { css: `rgb(${mixed.join(" ")})`, isBright: 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 };
 }
 
 /** Shares 0..1 of values between the smallest and the largest. */
