@@ -147,7 +147,9 @@ def test_as_a_module_from_another_folder(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["", "predict", "explain", "train", "evaluate", "make-dataset", "bench"])
+@pytest.mark.parametrize(
+    "command", ["", "predict", "explain", "train", "evaluate", "make-dataset", "bench", "profile", "export"]
+)
 def test_every_command_has_help(capsys, command):
     with pytest.raises(SystemExit) as stopped:
         main([*command.split(), "--help"])
