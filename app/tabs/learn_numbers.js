@@ -44,7 +44,7 @@ function matrix(lesson, values, caption) {
 }
 
 /**
- * A table with a column for each channel. A row is {name (MathML or text), values, lead: a number before them,
+ * A table with a column for each channel. A row is {name: one of NAMES, values, lead: a number before them,
  * isResult}; cells are tinted by sign and size, all rows on one scale.
  */
 function channelTable(caption, numbers, rows, lead = "") {
@@ -59,7 +59,8 @@ function channelTable(caption, numbers, rows, lead = "") {
     const line = make("tr", row.isResult ? "sum" : "");
     const name = make("th");
     name.scope = "row";
-    name.innerHTML = row.name; // MathML of ours
+    name.innerHTML = row.name.math; // ours
+    name.setAttribute("aria-label", row.name.words);
     line.append(name);
     if (lead) line.append(make("td", "lead", row.lead === undefined ? "" : say(row.lead)));
     for (const value of row.values) {
@@ -77,21 +78,22 @@ function channelTable(caption, numbers, rows, lead = "") {
   return scroller;
 }
 
-const mathOf = (content) => `<math>${content}</math>`;
 const sub = (base, index) => `<msub><mi>${base}</mi><mrow>${index}</mrow></msub>`;
 const NOW = "<mi>t</mi>";
 const NEXT = "<mi>t</mi><mo>+</mo><mn>1</mn>";
+/** A symbol as MathML, and in words for those who hear it. */
+const named = (content, words) => ({ math: `<math>${content}</math>`, words });
 const NAMES = {
-  query: mathOf(sub("Q", NOW)),
-  here: mathOf(sub("f", NOW)),
-  following: mathOf(sub("f", NEXT)),
-  difference: mathOf("<mi>Δ</mi><mi>f</mi>"),
-  gate: mathOf('<mi mathvariant="normal">sigmoid</mi><mo>(</mo><mi>Δ</mi><mi>f</mi><mo>)</mo>'),
-  saliency: mathOf(sub("f", "<mi>m</mi>")),
-  aggregate: mathOf(sub("A", NEXT)),
-  gated: mathOf(`<mi>g</mi><mo>·</mo>${sub("A", NEXT)}`),
-  output: mathOf(sub("Y", NOW)),
-  key: (tap) => mathOf(`<msub><mi>K</mi><mn>${tap}</mn></msub>`),
-  moved: (tap) => mathOf(`<msubsup><mi>K</mi><mn>${tap}</mn><mo>′</mo></msubsup>`),
-  product: mathOf("<mi>Q</mi><mo>·</mo><mi>K</mi>"),
+  query: named(sub("Q", NOW), "query"),
+  here: named(sub("f", NOW), "frame t"),
+  following: named(sub("f", NEXT), "frame t plus 1"),
+  difference: named("<mi>Δ</mi><mi>f</mi>", "difference"),
+  gate: named('<mi mathvariant="normal">sigmoid</mi><mo>(</mo><mi>Δ</mi><mi>f</mi><mo>)</mo>', "sigmoid of the difference"),
+  saliency: named(sub("f", "<mi>m</mi>"), "motion saliency"),
+  aggregate: named(sub("A", NEXT), "gathered"),
+  gated: named(`<mi>g</mi><mo>·</mo>${sub("A", NEXT)}`, "gathered, scaled"),
+  output: named(sub("Y", NOW), "output"),
+  key: (tap) => named(`<msub><mi>K</mi><mn>${tap}</mn></msub>`, `key ${tap}`),
+  moved: (tap) => named(`<msubsup><mi>K</mi><mn>${tap}</mn><mo>′</mo></msubsup>`, `key ${tap}, moved`),
+  product: named("<mi>Q</mi><mo>·</mo><mi>K</mi>", "product"),
 };

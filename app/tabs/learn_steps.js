@@ -189,7 +189,7 @@ const STEPS = {
           blend.numbers,
           [
             ...corners.map((name, i) => ({
-              name: `<span>${name}</span>`,
+              name: { math: name, words: `${name} cell` },
               lead: lesson.shares[top][i],
               values: blend.corners[i],
             })),
