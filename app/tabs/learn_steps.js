@@ -14,6 +14,11 @@ function scaleWords(lesson) {
   return lesson.scale === "mean" ? mean : `${mean} It then takes the softmax over the places.`;
 }
 
+/** An offset in words, cells. */
+function moveWords(dx, dy) {
+  return `${say(Math.abs(dx))} cells to the ${dx < 0 ? "left" : "right"} and ${say(Math.abs(dy))} ${dy < 0 ? "up" : "down"}`;
+}
+
 function taps(lesson) {
   return lesson.side * lesson.side;
 }
@@ -200,8 +205,8 @@ const STEPS = {
       ],
       says: isStill
         ? "Every offset is zero here, so the places stay on the square."
-        : `Place ${top + 1} has the largest weight. Its offset is (${say(dx)}, ${say(dy)}) cells, to the right and down, ` +
-        `so it moved to column ${say(lesson.deformed.points[top][0])}, row ${say(lesson.deformed.points[top][1])} of the layer's map.`,
+        : `Place ${top + 1} has the largest weight. Its offset moved it by ${moveWords(dx, dy)}, to column ` +
+          `${say(lesson.deformed.points[top][0])}, row ${say(lesson.deformed.points[top][1])} of the layer's map.`,
     };
   },
 
