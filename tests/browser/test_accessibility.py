@@ -42,6 +42,8 @@ def test_nothing_serious_on_any_tab(visit: Callable[..., Page], address: str, si
         page.locator(f"#to-{tab}").click()
         expect(page.locator(filled).first).to_be_visible(timeout=60_000)
         expect(page.locator("#notice .busy")).to_have_count(0, timeout=60_000)
+        # Until a chart is drawn, Gradio shows a placeholder of its own.
+        expect(page.get_by_label("Empty value").locator("visible=true")).to_have_count(0, timeout=60_000)
         settle(page)
         found = page.evaluate(FAULTS)
         if found:
