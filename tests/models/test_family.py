@@ -19,6 +19,7 @@ from sifa_core.errors import ConfigError
 from sifa_core.explain.trace import Trace
 from sifa_core.models import VideoModel, create_model, load_model, model_names, save_checkpoint
 from sifa_core.models.configuration import ArchitectureConfig
+from sifa_core.models.export import check_export, export_model
 from sifa_core.models.heads import summed_loss
 from sifa_core.models.registry import preset_names
 
@@ -65,6 +66,15 @@ def small(name: str, **switches: Any) -> VideoModel:
     torch.manual_seed(0)
     chosen = {key: value for key, value in (SMALL | STEADY).items() if key in fields_of(name)}
     return create_model(name, **{**chosen, **switches})
+
+
+def awake(name: str, **switches: Any) -> VideoModel:
+    """As `small`, for inference, and what starts at zero takes part."""
+    model = small(name, **switches).eval()
+    for parameter in model.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    return model
 
 
 def families() -> list[str]:
@@ -138,24 +148,32 @@ def test_it_learns_traces_saves_and_loads(name, switches, tmp_path):
 
 
 def export_cases() -> Iterator[Any]:
-    """As `cases` of the families' small models, without what exports alike: numbers, which change only sizes, and in
-    the second family switches that all share, but for the temporal modules."""
-    shared = {field.name for field in dataclasses.fields(ArchitectureConfig)} - {"temporal"}
-    first = families()[0]
+    """As `cases` of the families' small models, without what exports alike: numbers, which change only sizes; defaults,
+    which the presets have; and in the second family switches that all share."""
+    shared = {field.name for field in dataclasses.fields(ArchitectureConfig)}
     for case in cases():
         name, switches = case.values
-        is_alike = set(switches) <= set(EXAMPLES) or (name != first and set(switches) <= shared)
-        if name in families() and not is_alike:
+        is_alike = set(switches) <= set(EXAMPLES) or (name != families()[0] and set(switches) <= shared)
+        is_default = all(getattr(config_of(name), switch, None) == value for switch, value in switches.items())
+        if name in families() and not is_alike and not is_default:
             yield case
 
 
 @pytest.mark.parametrize(("name", "switches"), list(export_cases()))
-def test_torch_export_computes_the_same(name, switches):
-    model = small(name, **switches).eval()
-    video = video_for(model)
+def test_torch_export_computes_the_same_for_any_number_of_clips(name, switches):
+    model = awake(name, **{"stages": ("res4",)} | switches)
+    video = video_for(model, clips=3)
+    clips = ({0: torch.export.Dim("clips")},)
     with torch.no_grad():
-        program = torch.export.export(model, (video,))
+        program = torch.export.export(model, (video[:2],), dynamic_shapes=clips)
         torch.testing.assert_close(program.module()(video), model(video))
+
+
+@pytest.mark.slow
+def test_the_preset_with_most_parts_is_the_same_in_onnx(tmp_path):
+    model = awake(families()[0], preset=preset_names(families()[0])[-1])
+    path = export_model(model, tmp_path / "model.onnx", frames=4 * model.temporal_stride, size=(50, 39))
+    assert check_export(path, model, clips=3) < 1e-5
 
 
 @pytest.mark.parametrize("name", families())
