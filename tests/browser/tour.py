@@ -56,6 +56,10 @@ def main(address: str, folder: Path) -> None:
         for name in TABS:
             if page.locator(f"#to-{name}").count():
                 open_tab(page, name)
+                if name == "learn":
+                    page.locator("#learn .steps button").nth(5).click()
+                    page.mouse.move(0, 0)
+                    settle(page)
                 save(page, folder / f"{name}.jpg")
         open_tab(page, "explore")
         open_charts(page)
@@ -70,7 +74,7 @@ def main(address: str, folder: Path) -> None:
 def visit(browser: Browser, address: str, size: str = "desktop", scheme: str = "light") -> Page:
     """The page with the example and query of the README."""
     width, height = SIZES[size]
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
     page.set_default_timeout(PATIENCE)
     page.goto(address)
     wait_for_viewer(page)
