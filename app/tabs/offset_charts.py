@@ -49,7 +49,7 @@ def direction_rose(analysis: Analysis, layer: str, t: int) -> go.Figure:
         )
     )
     return figure.update_layout(
-        **_layout("Which way they point", left=34, bottom=18),
+        **_layout("Which way they point" if shares.any() else "No way: every offset is zero", left=34, bottom=18),
         polar={
             "bgcolor": "rgba(0,0,0,0)",
             "angularaxis": {

@@ -46,7 +46,8 @@ def summary_of(analysis: Analysis, control: Control | None = None) -> dict[str, 
 def control_cards(cards: list[dict[str, Any]], is_trained: bool) -> str:
     """All cards as HTML; predictions only of a trained model."""
     body = "".join(_card(card, is_trained) for card in cards)
-    return f'<div class="sheet"><div class="controls-head">{HEADING}</div><div class="cards">{body}</div></div>'
+    hidden = "" if is_trained else "<p>The model is untrained, so it has no predictions to lose.</p>"
+    return f'<div class="sheet"><div class="controls-head">{HEADING}{hidden}</div><div class="cards">{body}</div></div>'
 
 
 def _card(card: dict[str, Any], is_trained: bool) -> str:
@@ -66,8 +67,6 @@ def _card(card: dict[str, Any], is_trained: bool) -> str:
                 f'<p class="change"><b>{amount}</b> for <bdi>{escape(card["label"])}</bdi>: '
                 f"the prediction {escape(card['verdict'])}.</p>"
             )
-    else:
-        parts.append('<p class="about">The model is untrained, so it has no predictions.</p>')
     parts.append(f'<p class="about">Offsets of {escape(card["layer"])}: {card["length"]:.2f} cells on average.</p>')
     return f'<section class="card">{"".join(parts)}</section>'
 

@@ -87,6 +87,10 @@ MEASURES = (
 )
 
 
+HARMLESS = ("astray", "nothing_moves")
+"""Kinds of findings beside which offsets and attention may still be called alive."""
+
+
 def build(visit: Visit, tab: gr.Tab) -> None:
     """Fill the tab."""
     service = visit.service
@@ -185,7 +189,7 @@ def values_of(analysis: Analysis, measure: Measure) -> dict[str, Any]:
         values = np.asarray(getattr(source, measure.name), float)
         rows.append([float(value) if np.isfinite(value) else None for value in values])
     largest = max((value for row in rows for value in row if value is not None), default=0.0)
-    high = 1.0 if measure.two_sided or measure.unit == "%" else max(largest, 1e-6)
+    high = 1.0 if measure.two_sided or measure.unit == "%" else max(largest, 0.01)
     return {
         "id": measure.name,
         "title": measure.title,
@@ -207,7 +211,7 @@ def cells_of(analysis: Analysis, layer: str) -> str:
 
 def findings(found: list[Finding]) -> str:
     """Findings as HTML, faults first; a calm sentence if there is none."""
-    if not any(finding.severity == FAULT for finding in found):
+    if all(finding.kind in HARMLESS for finding in found):
         calm = "No fault found on this clip: offsets and attention are alive, finite and within the picture."
         items = f'<li class="fine"><p>{calm}</p></li>'
     else:

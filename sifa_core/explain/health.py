@@ -37,6 +37,8 @@ FEWEST_CELLS = 12
 """Moving cells, over all frames, below which the agreement with the flow says nothing."""
 
 FAULT, NOTE = "fault", "note"
+WITHOUT_TRAINING = "Without training this is as it should be"
+ONCE_TRAINED = "Once the model is trained, it would be a fault."
 
 
 @dataclass(frozen=True)
@@ -125,15 +127,18 @@ def _non_finite(analysis: Analysis) -> Finding | None:
 def _dead_offsets(analysis: Analysis) -> Finding | None:
     names = [name for name in _finite_layers(analysis) if _has_offsets(analysis, name)]
     dead = {name: _longest(analysis, name) for name in names if _longest(analysis, name) < DEAD_OFFSET}
-    usual = "" if analysis.info.is_trained else " Without training this is as it should be: offsets start at zero."
+    is_trained = analysis.info.is_trained
+    usual = "" if is_trained else f" {WITHOUT_TRAINING}: offsets start at zero."
     return _finding(
         "dead_offsets",
-        FAULT if analysis.info.is_trained else NOTE,
+        FAULT if is_trained else NOTE,
         dead,
         f"The offsets of {{layers}} are dead: none is longer than {DEAD_OFFSET} cells, so the network looks at the "
         f"regular grid.{usual}",
         "Check that the offset convolution's parameters are given to the optimizer and get gradients, that their "
-        "learning rate is not zero, and that no later initialisation or weight decay holds them at zero.",
+        "learning rate is not zero, and that no later initialisation or weight decay holds them at zero."
+        if is_trained
+        else ONCE_TRAINED,
     )
 
 
@@ -225,14 +230,17 @@ def _closed_gate(analysis: Analysis) -> Finding | None:
         gains = [float(value.detach().abs().max()) for gate in gates for key, value in gate if "bias" not in key]
         if gains and max(gains) < CLOSED_GATE:
             closed[name] = max(gains)
-    usual = "" if analysis.info.is_trained else " Without training this is as it should be: gates start at zero."
+    is_trained = analysis.info.is_trained
+    usual = "" if is_trained else f" {WITHOUT_TRAINING}: gates start at zero."
     return _finding(
         "closed_gate",
-        FAULT if analysis.info.is_trained else NOTE,
+        FAULT if is_trained else NOTE,
         closed,
         f"The gate of {{layers}} is closed: nothing of what its attention gathers reaches the prediction.{usual}",
         "Check that the gate's gain is given to the optimizer, without weight decay. Until it opens, offsets get no "
-        "gradient either.",
+        "gradient either."
+        if is_trained
+        else ONCE_TRAINED,
     )
 
 

@@ -73,10 +73,12 @@ def offset_statistics(trace: LayerTrace, grid: FeatureGrid) -> OffsetStatistics:
 def magnitude_histogram(trace: LayerTrace, t: int, bins: int = 24) -> tuple[FloatArray, FloatArray]:
     """How long the offsets of frame t are: share [bins] of them in each bin, and the bins' edges [bins + 1] in cells.
 
-    The bins reach from 0 to the layer's longest offset in any frame, so that frames can be compared.
+    The bins reach from 0 to the layer's longest offset in any frame, so that frames can be compared; to 1 for a layer
+    whose offsets are all but zero.
     """
     length = np.linalg.norm(trace.offset.astype(float), axis=2)
-    counts, edges = np.histogram(length[t], bins=bins, range=(0.0, max(float(length.max()), 1e-6)))
+    longest = float(length.max())
+    counts, edges = np.histogram(length[t], bins=bins, range=(0.0, longest if longest > 1e-3 else 1.0))
     return counts / counts.sum(), edges
 
 

@@ -103,7 +103,8 @@ def test_labels_and_sentences_are_text(analysis: Analysis) -> None:
 def test_findings_say_so_if_there_is_no_fault() -> None:
     fault = Finding("dead_offsets", FAULT, ("res3.0",), "They are dead.", "Train them.")
     assert "No fault" in findings([])
-    assert "No fault" in findings([replace(fault, severity=NOTE)])
+    assert "No fault" in findings([replace(fault, severity=NOTE, kind="astray")])
+    assert "No fault" not in findings([replace(fault, severity=NOTE)]), "untrained offsets are not alive either"
     told = findings([fault])
     assert "No fault" not in told
     assert 'class="fault"' in told

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sifa_core.explain.geometry import FeatureGrid
-from sifa_core.explain.statistics import attention_shares, offset_statistics
+from sifa_core.explain.statistics import attention_shares, magnitude_histogram, offset_statistics
 from sifa_core.explain.trace import LayerTrace
 
 GRID = FeatureGrid(rows=5, columns=6, height=50, width=120)
@@ -64,6 +64,12 @@ def test_figures_are_json(analysis):
     assert json.loads(json.dumps(figures)) == figures
     assert len(figures["mean_magnitude"]) == 4
     assert 0 < figures["attention_entropy"][0] <= 1
+
+
+def test_histogram_of_no_offsets_reaches_to_one_cell():
+    shares, edges = magnitude_histogram(trace(), 0, bins=4)
+    assert shares.tolist() == [1, 0, 0, 0]
+    assert edges.tolist() == [0, 0.25, 0.5, 0.75, 1]
 
 
 def test_histogram_of_lengths_over_the_same_bins_in_every_frame(analysis):
