@@ -146,6 +146,7 @@ def lesson(analysis: Analysis, selection: Selection, steps: EquationSteps) -> di
         "channels": len(steps.query),
         "gated": not np.allclose(steps.gated, steps.deformed.aggregate, rtol=1e-3, atol=1e-6),
         "temporal": getattr(analysis.model.config, "temporal", "sifa"),
+        "gate": analysis.model.config.gate,
         "offsetSource": analysis.model.config.offset_from,
         "parts": [part for part in PARTS if has_part(analysis.model, part)],
         "partWords": PARTS,

@@ -50,9 +50,10 @@ function sumLine(lesson, attention, tap) {
   return `All ${lesson.channels} products add up to ${say(attention.products[tap])}${scaled}`;
 }
 
-/** What happens to the aggregate before it is added, by the `temporal` switch of the model. */
+/** What happens to the aggregate before it is added, by variant of the block or else by its gate. */
 const GATES = {
-  sifa: "Before it is added, this network scales what was gathered by a learned gain for each channel (third row).",
+  channel: "Before it is added, this network scales what was gathered by a learned gain for each channel (third row).",
+  layernorm: "Before it is added, this network normalises what was gathered and scales it by a learned gain (third row).",
   sifa_c: "This network is the paper's SIFA_C: it adds features made of the weights alone (third row).",
   sifa_star: "This network is the paper's SIFA*: it gathers from the frame before as well, which is not counted here.",
 };
@@ -213,7 +214,7 @@ const STEPS = {
   7(lesson) {
     const { output } = lesson.features;
     const top = largest(lesson.deformed.weights, 1)[0];
-    const gate = lesson.gated ? ` ${GATES[lesson.temporal] ?? GATES.sifa}` : "";
+    const gate = lesson.gated ? ` ${GATES[lesson.temporal] ?? GATES[lesson.gate] ?? ""}` : "";
     const rows = [
       { name: NAMES.query, values: output.query },
       { name: NAMES.aggregate, values: output.aggregate },
