@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,23 @@ class UnknownExampleError(SifaError):
 
 class ForgottenError(SifaError):
     """A token whose analysis is not kept (any more)."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a model makes of a clip, without the model, which may be put away meanwhile."""
+
+    clip: str
+    """The clip's hash."""
+    payload: dict[str, Any]
+    predictions: list[tuple[str, float]] | None
+    """(label, probability), most probable first; None without training."""
+
+
+def sight_of(analysis: Analysis, payload: dict[str, Any]) -> Sight:
+    """What is kept of an analysis to compare it with another."""
+    predictions = analysis.predictions if analysis.info.is_trained else None
+    return Sight(analysis.clip.sha256, payload, predictions)
 
 
 class Service:
@@ -116,18 +134,18 @@ class Service:
         """What the viewer shows of the analysis of a token. Raises ForgottenError as `kept` does."""
         return self.kept(token).payload
 
-    def compared(self, token: str, key: str) -> Kept:
+    def seen_by(self, token: str, key: str) -> Sight:
         """The clip of a token as the model `key` of `models` sees it. Raises UnknownModelError, ForgottenError and
         whatever loading that model raises."""
         kept = self.kept(token)
         if key == MAIN:
-            return kept
+            return sight_of(kept.analysis, kept.payload)
 
-        def look(analysis: Analysis) -> Kept:
+        def look(analysis: Analysis) -> Sight:
             other = sifa.analyze(self.models.get(key), analysis.clip)
-            return Kept(other, viewer_payload(other))
+            return sight_of(other, viewer_payload(other))
 
-        other: Kept = self.worked_out(token, f"compared with {key}", look)
+        other: Sight = self.worked_out(token, f"seen by {key}", look)
         return other
 
     def worked_out(self, token: str, name: str, make: Callable[[Analysis], Any]) -> Any:

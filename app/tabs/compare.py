@@ -9,7 +9,6 @@ from typing import Any
 import gradio as gr
 
 from app import fragments
-from app.cache import Kept
 from app.models import MAIN, REGULAR
 from app.visit import MODEL_QUEUE, QUIET, Updates, Visit
 from sifa_core import SifaError
@@ -29,6 +28,8 @@ START = (MAIN, REGULAR)
 SHOWN = 5
 """Most probable classes of each side that the table holds."""
 
+Predictions = list[tuple[str, float]]
+
 READ_SHOWN = """
 (token) => {
   const {shown = '', sent = ''} = document.querySelector('#compare .compare')?.dataset ?? {};
@@ -46,21 +47,21 @@ def build(visit: Visit, tab: gr.Tab) -> None:
 
     def show(token: str, keys: tuple[str, str], there: Any) -> Iterator[Updates]:
         yield {visit.notice: fragments.progress("Running the models on the clip")}
-        kept = [service.compared(token, key) for key in keys]
-        sent = there.get("sent", []) if same_clip(there, kept[0]) else []
+        seen = [service.seen_by(token, key) for key in keys]
+        sent = there.get("sent", []) if same_clip(there, seen[0].clip) else []
         value = {
-            "clip": kept[0].analysis.clip.sha256,
+            "clip": seen[0].clip,
             "models": [{"key": key, "title": title} for key, title in service.models.titles.items()],
             "sides": list(keys),
-            "payloads": {key: one.payload for key, one in zip(keys, kept, strict=True) if key not in sent},
-            "rows": prediction_rows(*kept),
+            "payloads": {key: one.payload for key, one in zip(keys, seen, strict=True) if key not in sent},
+            "rows": prediction_rows(*(one.predictions for one in seen)),
         }
         yield {compare: value, visit.notice: ""}
 
     @visit.guard
     def opened(token: str, there: Any) -> Iterator[Updates]:
         there = there if isinstance(there, dict) else {}
-        if token and not same_clip(there, service.kept(token)):
+        if token and not same_clip(there, service.analysis(token).clip.sha256):
             yield from show(token, shown_keys(there, service.models.titles), there)
 
     @visit.guard
@@ -90,10 +91,10 @@ def build(visit: Visit, tab: gr.Tab) -> None:
         visit.forget(event, compare)
 
 
-def same_clip(there: dict[str, Any], kept: Kept) -> bool:
+def same_clip(there: dict[str, Any], clip: str) -> bool:
     """Whether the browser shows this clip already."""
     shown = there.get("shown")
-    return isinstance(shown, list) and shown[:1] == [kept.analysis.clip.sha256]
+    return isinstance(shown, list) and shown[:1] == [clip]
 
 
 def shown_keys(there: dict[str, Any], known: dict[str, str]) -> tuple[str, str]:
@@ -103,16 +104,14 @@ def shown_keys(there: dict[str, Any], known: dict[str, str]) -> tuple[str, str]:
     return (keys[0], keys[1]) if len(keys) == len(START) and all(key in known for key in keys) else START
 
 
-def prediction_rows(one: Kept, other: Kept) -> list[dict[str, Any]] | None:
+def prediction_rows(one: Predictions | None, other: Predictions | None) -> list[dict[str, Any]] | None:
     """The most probable classes of both, with their probabilities and the difference; None without training."""
-    if not (one.analysis.info.is_trained and other.analysis.info.is_trained):
+    if one is None or other is None:
         return None
-    found = [dict(kept.analysis.predictions) for kept in (one, other)]
-    best = [label for kept in (one, other) for label, _ in kept.analysis.predictions[:SHOWN]]
+    found = [dict(one), dict(other)]
     rows = []
-    for label in dict.fromkeys(best):
-        values = [probabilities.get(label) for probabilities in found]
-        first, second = values
+    for label in dict.fromkeys(label for label, _ in one[:SHOWN] + other[:SHOWN]):
+        first, second = values = [probabilities.get(label) for probabilities in found]
         difference = None if first is None or second is None else second - first
         rows.append({"label": label, "values": values, "difference": difference})
     return sorted(rows, key=lambda row: -max(value or 0.0 for value in row["values"]))

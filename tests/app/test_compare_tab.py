@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import gc
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from app import models
-from app.cache import Kept, footprint
-from app.models import MAIN, REGULAR, ModelShelf, UnknownModelError, check_exists
+from app.cache import footprint
+from app.models import MAIN, MOST_LOADED, REGULAR, ModelShelf, UnknownModelError, check_exists
 from app.service import ForgottenError, Service
 from app.tabs.compare import START, prediction_rows, same_clip, shown_keys
-from sifa_core import Analysis
+from sifa_core import Analysis, Clip, analyze
 from sifa_core.errors import CheckpointError, UnknownNameError
+from sifa_core.explain.controls import without_offsets
+from sifa_core.explain.payload import viewer_payload
 from sifa_core.models import VideoModel
+
+MakeClip = Callable[..., Clip]
 
 
 def test_models_are_loaded_when_asked_for_and_few_are_kept(
@@ -57,44 +63,53 @@ def test_what_does_not_exist_is_told_before_the_page_is_served(checkpoint: Path,
         check_exists(str(tmp_path / "none.safetensors"))
 
 
-def test_another_model_sees_the_same_clip_once(service: Service) -> None:
+def test_another_model_sees_the_same_clip_once(service: Service, model: VideoModel) -> None:
     token = service.open_example("earth_rotates")
-    assert service.compared(token, MAIN) is service.kept(token)
+    own = service.seen_by(token, MAIN)
+    assert own.payload is service.payload(token)
+    assert own.predictions == service.analysis(token).predictions
     before = service.cache.nbytes
-    other = service.compared(token, REGULAR)
-    assert service.compared(token, REGULAR) is other
-    assert other.analysis.clip is service.analysis(token).clip
-    assert not other.analysis.traces["res4.0"].offset.any()
-    assert other.payload["model"]["name"].endswith("without offsets")
+    other = service.seen_by(token, REGULAR)
+    assert service.seen_by(token, REGULAR) is other
+    alone = analyze(without_offsets(model), service.analysis(token).clip)
+    assert other.predictions == alone.predictions
+    assert other.payload == viewer_payload(alone)
+    assert other.clip == own.clip
     assert service.cache.nbytes == before + footprint(other), "it counts towards the limit"
     with pytest.raises(UnknownModelError):
-        service.compared(token, "other-1")
+        service.seen_by(token, "other-1")
     with pytest.raises(ForgottenError):
-        service.compared("nobody's", REGULAR)
+        service.seen_by("nobody's", REGULAR)
+
+
+def test_a_model_that_was_put_away_leaves_memory(model: VideoModel, checkpoint: Path, make_clip: MakeClip) -> None:
+    service = Service(model, compare=[str(checkpoint)] * (MOST_LOADED + 1))
+    token = service.analyze(make_clip())
+    first = weakref.ref(service.models.get("other-1"))
+    for number in range(1, MOST_LOADED + 2):
+        service.seen_by(token, f"other-{number}")
+    gc.collect()
+    assert first() is None, "what is kept of its sight does not hold the model"
 
 
 def test_rows_hold_the_best_of_both_and_their_difference(analysis: Analysis) -> None:
-    one, other = Kept(analysis, {}), Kept(Analysis.__new__(Analysis), {})
-    other.analysis.info = analysis.info
-    other.analysis.__dict__["predictions"] = [("new", 0.9), (analysis.predictions[0][0], 0.05)]
-    rows = prediction_rows(one, other)
+    one = analysis.predictions
+    label, probability = one[0]
+    rows = prediction_rows(one, [("new", 0.9), (label, 0.05)])
     assert rows is not None
-    assert [rows[0]["label"], rows[0]["values"], rows[0]["difference"]] == ["new", [None, 0.9], None]
+    assert rows[0] == {"label": "new", "values": [None, 0.9], "difference": None}
     by_label = {row["label"]: row for row in rows}
-    label, probability = analysis.predictions[0]
     assert by_label[label]["values"] == [probability, 0.05]
     assert by_label[label]["difference"] == pytest.approx(0.05 - probability)
     assert len(rows) == 6
-    other.analysis.info = replace(analysis.info, status="untrained")
-    assert prediction_rows(one, other) is None
+    assert prediction_rows(one, None) is None
 
 
-def test_what_a_browser_says_it_shows_is_checked(analysis: Analysis) -> None:
-    kept, known = Kept(analysis, {}), {MAIN: "", REGULAR: "", "other-1": ""}
-    sha = analysis.clip.sha256
-    assert same_clip({"shown": [sha, MAIN, REGULAR]}, kept)
-    assert shown_keys({"shown": [sha, "other-1", MAIN]}, known) == ("other-1", MAIN)
-    for wrong in ({}, {"shown": 3}, {"shown": []}, {"shown": [sha]}, {"shown": [sha, "x", MAIN]}):
+def test_what_a_browser_says_it_shows_is_checked() -> None:
+    known = {MAIN: "", REGULAR: "", "other-1": ""}
+    assert same_clip({"shown": ["abc", MAIN, REGULAR]}, "abc")
+    assert shown_keys({"shown": ["abc", "other-1", MAIN]}, known) == ("other-1", MAIN)
+    for wrong in ({}, {"shown": 3}, {"shown": []}, {"shown": ["abc"]}, {"shown": ["abc", "x", MAIN]}):
         assert shown_keys(wrong, known) == START
     for wrong in ({}, {"shown": None}, {"shown": [""]}):
-        assert not same_clip(wrong, kept)
+        assert not same_clip(wrong, "abc")

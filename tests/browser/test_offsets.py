@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from sifa_core import analyze, load_model, read_clip
 from sifa_core.explain.analysis import Analysis
 from sifa_core.paths import EXAMPLE_CLIPS
-from tests.browser.steps import open_example, state, wait_for_viewer
+from tests.browser.steps import state, wait_for_viewer
 
 pytestmark = pytest.mark.browser
 
@@ -127,5 +127,6 @@ def test_another_clip_fills_the_tab_anew(
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= page.evaluate("window.innerWidth"), "the page must not scroll sideways"
     photograph(page, "filled")
-    open_tab(page, "Explore")
-    open_example(page, "cockatoo_moves_right")
+    page.get_by_role("button", name="res3.0, frame 2 → 3").tap()
+    expect(page.locator("#explorer .screen.here")).to_be_visible()
+    assert (state(page)["layer"], state(page)["t"]) == ("res3.0", 2)
