@@ -1,4 +1,4 @@
-# make app      set up .venv and serve the page on 127.0.0.1:7860   (MODEL=own.safetensors PORT=8000)
+# make app      set up .venv and serve the page on 127.0.0.1:7860   (MODEL=own.safetensors COMPARE=other.safetensors PORT=8000)
 # make test     set up everything and run all tests, browser tests included
 # make check    lint, format and types
 # make bench    measure the operator and the models on this machine
@@ -16,7 +16,7 @@ export GOMP_SPINCOUNT ?= 0
 .PHONY: app test check bench gpu-check browser clean
 
 app: .venv/app.done
-	$(BIN)/python app/main.py --host $(HOST) --port $(PORT) $(if $(MODEL),--model "$(MODEL)")
+	$(BIN)/python app/main.py --host $(HOST) --port $(PORT) $(if $(MODEL),--model "$(MODEL)") $(if $(COMPARE),--compare "$(COMPARE)")
 
 test: .venv/dev.done browser
 	$(BIN)/python -m pytest

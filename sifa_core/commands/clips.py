@@ -31,7 +31,12 @@ def _add_explain(commands: Any) -> None:
     parser = commands.add_parser("explain", help="write Figure 5 and the interactive viewer of a clip")
     parser.add_argument("clip", metavar="CLIP", help="a video file")
     parser.add_argument(
-        "-o", "--out", nargs="+", type=Path, metavar="FILE", help=".html, .png, .svg, .pdf or .json (default CLIP.html)"
+        "-o",
+        "--out",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help=".html, .png, .svg, .pdf, .gif, .mp4 or .json (default CLIP.html)",
     )
     parser.add_argument(
         "--query", type=_query, metavar="T,X,Y", help="feature frame and pixel (default: where most moves)"
