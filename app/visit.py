@@ -53,8 +53,13 @@ class Visit:
 
         @functools.wraps(handler)
         def safe(*arguments: Any) -> Iterator[Updates]:
+            silent = True
             try:
-                yield from handler(*arguments)
+                for updates in handler(*arguments):
+                    silent = False
+                    yield updates
+                if silent:  # Gradio empties every output of a generator that ends without a word
+                    yield {self.notice: gr.skip()}
             except SifaError as error:
                 yield {self.notice: fragments.failure(str(error))}
             except Exception:
