@@ -30,7 +30,9 @@ async () => (await axe.run(document, {resultTypes: ['violations']})).violations
 """
 
 
-@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(size, scheme) for size in ("desktop", "phone") for scheme in ("light", "dark")]
+)
 def test_nothing_serious_on_any_tab(visit: Callable[..., Page], address: str, size: str, scheme: str) -> None:
     page = visit(address, size, scheme)
     wait_for_viewer(page)
