@@ -35,7 +35,7 @@ def test_the_python_example_runs(folder):
 
 
 def test_the_commands_about_clips_run(folder, capsys):
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    lines = [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()]
     commands = [shlex.split(line, comments=True)[3:] for line in lines if line.startswith("python -m sifa_core")]
     about_clips = [command for command in commands if "clip.mp4" in command]
     assert len(about_clips) >= 2
