@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 from sifa_core.explain.points import SamplingPoints
@@ -99,23 +100,14 @@ def weights_ranking(points: SamplingPoints) -> go.Figure:
 
 def offsets_chart(statistics: OffsetStatistics, t: int) -> go.Figure:
     """Mean and largest offset of every frame, the query's frame marked."""
-    frames = list(range(len(statistics.mean_magnitude)))
     figure = go.Figure()
     for name, values, colour, symbol in (
         ("largest", statistics.max_magnitude, ORANGE, "diamond"),
         ("mean", statistics.mean_magnitude, BLUE, "circle"),
     ):
-        figure.add_scatter(
-            x=frames,
-            y=values,
-            name=name,
-            mode="lines+markers",
-            line={"color": colour, "width": 2},
-            marker={"symbol": symbol, "size": 8},
-            hovertemplate=f"frame %{{x}}, {name}: %{{y:.3g}} cells<extra></extra>",
-        )
+        _add_curve(figure, values, name, "cells", colour, symbol=symbol)
     _mark_frame(figure, t)
-    figure.update_xaxes(title="feature frame t", dtick=max(1, len(frames) // 8))
+    figure.update_xaxes(title="feature frame t", dtick=max(1, len(statistics.mean_magnitude) // 8))
     figure.update_yaxes(title="cells", rangemode="tozero")
     return _finish(figure, "How far points are moved", legend=True)
 
@@ -159,24 +151,15 @@ def directions_chart(statistics: OffsetStatistics, t: int) -> go.Figure:
 
 def motion_chart(series: MotionSeries, t: int) -> go.Figure:
     """Motion saliency over time: at the query's place, and the mean and maximum of the map."""
-    frames = list(range(len(series.mean)))
     figure = go.Figure()
     for name, values, colour, dash in (
         ("largest", series.largest, ORANGE, "dot"),
         ("at the query", series.at_place, GREEN, "solid"),
         ("mean", series.mean, BLUE, "dash"),
     ):
-        figure.add_scatter(
-            x=frames,
-            y=values,
-            name=name,
-            mode="lines+markers",
-            line={"color": colour, "width": 2, "dash": dash},
-            marker={"size": 7},
-            hovertemplate=f"frame %{{x}}, {name}: %{{y:.3g}}<extra></extra>",
-        )
+        _add_curve(figure, values, name, "", colour, dash=dash)
     _mark_frame(figure, t)
-    figure.update_xaxes(title="feature frame t", dtick=max(1, len(frames) // 8))
+    figure.update_xaxes(title="feature frame t", dtick=max(1, len(series.mean) // 8))
     figure.update_yaxes(title="channel mean of |f_m|", rangemode="tozero")
     return _finish(figure, "Motion saliency over time", legend=True)
 
@@ -234,6 +217,28 @@ def _add_results(figure: go.Figure, rows: Sequence[Result], name: str, *, mode: 
 
 def _mark_frame(figure: go.Figure, t: int) -> None:
     figure.add_vline(x=t, line={"color": GREEN, "width": 1.5, "dash": "dot"})
+
+
+def _add_curve(
+    figure: go.Figure,
+    values: Sequence[float] | np.ndarray,
+    name: str,
+    unit: str,
+    colour: str,
+    *,
+    dash: str = "solid",
+    symbol: str = "circle",
+) -> None:
+    """One value for every feature frame."""
+    figure.add_scatter(
+        x=list(range(len(values))),
+        y=values,
+        name=name,
+        mode="lines+markers",
+        line={"color": colour, "width": 2, "dash": dash},
+        marker={"symbol": symbol, "size": 8},
+        hovertemplate=f"frame %{{x}}, {name}: %{{y:.3g}} {unit}<extra></extra>",
+    )
 
 
 def _finish(figure: go.Figure, title: str, *, legend: bool = False) -> go.Figure:
