@@ -34,6 +34,11 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("--clips", type=whole_number(1), default=1, help="views along time of each video (default 1)")
     parser.add_argument("--crops", type=int, choices=(1, 3), default=1, help="views along the longer side (default 1)")
     parser.add_argument("--size", type=whole_number(1), help="motion15: number of clips; files: side of the crops")
+    parser.add_argument(
+        "--control",
+        default="none",
+        help="motion15: shuffled or frozen frames, or between: all motion between feature frames (default none)",
+    )
     parser.add_argument("--batch", type=whole_number(1), default=32, help="videos at a time (default 32)")
     parser.add_argument(
         "-o", "--out", type=Path, metavar="FOLDER", help="also write evaluation.json and confusion.html"
@@ -72,6 +77,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         clips=options.clips,
         crops=options.crops,
         size=options.size,
+        control=options.control,
         batch=options.batch,
         out=options.out,
         progress=Bar("video"),

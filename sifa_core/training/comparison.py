@@ -33,6 +33,7 @@ def compare(
     *,
     overrides: Sequence[str] = (),
     clips: int = TEST_CLIPS,
+    control: str = "none",
     say: Callable[[str], None] = print,
 ) -> Results:
     """Train and measure every variant with every seed, and write `out`/comparison.json and comparison.md.
@@ -44,6 +45,7 @@ def compare(
         out: folder for the runs.
         overrides: for all runs.
         clips: test clips of every run.
+        control: "between" for test clips that move only between feature frames; see `evaluate_checkpoint`.
         say: told what is being done.
 
     Raises ConfigError, TrainingError and what else `train` and `evaluate_checkpoint` raise.
@@ -57,9 +59,9 @@ def compare(
             folder = Path(out) / f"{name}-{seed}"
             fixed = [f"run.seed={seed}", f"data.seed={seed}", f"run.out={folder}"]
             run = load_config(config, [*overrides, *own, *fixed])
-            test = folder / "test" / "evaluation.json"
+            test = folder / ("test" if control == "none" else f"test_{control}") / "evaluation.json"
             if not test.exists():
-                evaluate_checkpoint(train(run, quiet=True).checkpoint, size=clips, out=test.parent)
+                evaluate_checkpoint(train(run, quiet=True).checkpoint, size=clips, control=control, out=test.parent)
             results[name].append(json.loads(test.read_text(encoding="utf-8")))
     (Path(out) / "comparison.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
     (Path(out) / "comparison.md").write_text(table(results), encoding="utf-8")
@@ -97,6 +99,7 @@ if __name__ == "__main__":
     parser.add_argument("--variant", nargs="+", action="append", required=True, metavar=("NAME", "KEY=VALUE"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--clips", type=int, default=TEST_CLIPS, help="test clips (default 3000)")
+    parser.add_argument("--control", default="none", help="between: test clips that move only between feature frames")
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
     try:
@@ -109,6 +112,7 @@ if __name__ == "__main__":
                     options.out,
                     overrides=options.overrides,
                     clips=options.clips,
+                    control=options.control,
                 )
             )
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sifa_core.data.datasets import ClipDataset, MotionDataset, View, open_dataset
 from sifa_core.data.motion15 import MotionConfig
 from sifa_core.training.config import DataConfig, TrainConfig
@@ -19,7 +21,7 @@ def training_data(config: TrainConfig, world: int = 1) -> ClipDataset:
         return MotionDataset(
             "train",
             data.epoch_size,
-            motion_config(data),
+            replace(motion_config(data), between=data.between),
             seed=data.seed,
             shapes=data.shapes,
             group=group,

@@ -17,6 +17,8 @@ from sifa_core.training.evaluate import Evaluation, evaluate, write_report
 
 TEST_CLIPS = 3000
 """Clips of motion15's test split that a full evaluation takes."""
+KINDS = {"none": "unseen clips", "between": "unseen clips that move only between feature frames"}
+"""What a protocol's line calls the clips; "shuffled clips", "frozen clips" otherwise."""
 
 
 def evaluate_checkpoint(
@@ -39,7 +41,7 @@ def evaluate_checkpoint(
         clips: views along time; files only.
         crops: views along the longer side, 1 or 3; files only.
         size: motion15: clips (default 3,000). Files: side of the crops (default the model's input size).
-        control: motion15: "shuffled" or "frozen" clips, to see what the model relies on.
+        control: motion15: "shuffled", "frozen" or "between" clips, to see what the model relies on.
         batch: videos at a time.
         out: folder for evaluation.json and confusion.html; None to write nothing.
         progress: called with (done, all) after every batch.
@@ -53,8 +55,8 @@ def evaluate_checkpoint(
     if data.kind == "motion15":
         data = replace(data, num_frames=network.info.num_frames, crop=network.info.input_size)
         dataset: Any = MotionDataset("test", size or TEST_CLIPS, motion_config(data), seed=data.seed, control=control)
-        kind = "unseen" if control == "none" else control
-        views = f"motion15 test, seed {data.seed}, {len(dataset)} {kind} clips"
+        kind = KINDS.get(control, f"{control} clips")
+        views = f"motion15 test, seed {data.seed}, {len(dataset)} {kind}"
     else:
         crop = size or network.info.input_size
         data = replace(data, num_frames=network.info.num_frames, crop=crop, short_sides=(crop, crop))

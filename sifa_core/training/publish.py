@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sifa_core.data import read_clip
+from sifa_core.data.datasets.motion import CONTROLS
 from sifa_core.errors import SifaError
 from sifa_core.explain.analysis import predict
 from sifa_core.models import load_model, save_checkpoint
@@ -53,14 +54,14 @@ def publish(
     model.half().float()  # what is measured below are the numbers that are stored
     say("measuring accuracy")
     tests = {"none": evaluate_checkpoint(model, size=clips, out=Path(source).parent / "test")}
-    for control in ("shuffled", "frozen"):
+    for control in CONTROLS[1:]:
         say(f"measuring {control} clips")
         tests[control] = evaluate_checkpoint(model, size=min(clips, CONTROL_CLIPS), control=control)
     say("measuring offsets")
     offsets = offset_report(model, clips=min(clips, OFFSET_CLIPS))
     facts["history"] = history
     facts["metrics"] = tests["none"].to_dict()
-    facts["controls"] = {key: tests[key].accuracy for key in ("shuffled", "frozen")}
+    facts["controls"] = {key: tests[key].accuracy for key in CONTROLS[1:]}
     facts["offsets"] = offsets
     say("predicting real clips")
     real = _real_clips(model, examples)
@@ -103,7 +104,7 @@ def _card(
     switches = ", ".join(f"{key} {value}" for key, value in training.get("model", {}).get("switches", {}).items())
     step = model.info.facts.get("step", 0)
     history = f"\n{model.info.facts['history']}" if model.info.facts.get("history") else ""
-    controls = {key: f"{100 * tests[key].accuracy:.1f} %" for key in ("shuffled", "frozen")}
+    controls = {key: f"{100 * tests[key].accuracy:.1f} %" for key in CONTROLS[1:]}
     speeds = [f"| {key} | {row['clips']} | {100 * row['accuracy']:.1f} % |" for key, row in result.by_speed.items()]
     classes = [f"| {label} | {100 * value:.1f} % |" for label, value in result.per_class.items()]
     layers = [_offset_row(layer, row) for layer, row in offsets.items()]
@@ -130,7 +131,8 @@ No sprite and no background of the test split is in any other split.
 {_lines(classes)}
 
 Controls, {tests["shuffled"].count} clips each: frames in random order {controls["shuffled"]}, one frame all the time
-{controls["frozen"]}.
+{controls["frozen"]}. Where all motion falls between feature frames, so that only the SIFA layers can see it:
+{controls["between"]}.
 
 ## Offsets
 

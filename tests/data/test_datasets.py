@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -255,3 +256,21 @@ def test_controls_take_order_or_motion_away():
     assert {frame.tobytes() for frame in frozen} == {true[3].tobytes()}
     with pytest.raises(ConfigError, match="control"):
         MotionDataset("val", 10, config, control="backwards")
+
+
+def test_motion_between_feature_frames_only():
+    clean = MotionConfig(num_frames=16, height=64, width=64, difficulty=0.0)
+    between = replace(clean, between=1.0)
+    moved = 0
+    for index in range(1, 16):
+        sample = render(0, "val", index, between, truth=True)
+        flow = np.abs(sample.flow).max(axis=(1, 2, 3))
+        assert (flow[np.arange(15) % 4 != 3] < 1e-6).all(), "nothing moves within the four frames of a feature frame"
+        moved += flow[3::4].max() > 0.5
+        assert sample.facts["hold"] == 4
+    assert moved == 14, "one class of fifteen is still"
+    config = replace(clean, num_frames=8, height=32, width=32)
+    clips = MotionDataset("val", 10, config, control="between")
+    np.testing.assert_array_equal(clips[(4, 4)].clips[0], render(0, "val", 4, replace(config, between=1.0)).frames)
+    share = np.mean([render(0, "train", i, replace(config, between=0.5)).facts["hold"] == 4 for i in range(200)])
+    assert 0.45 < share < 0.7, "half of them, and 15 % of the others by chance"

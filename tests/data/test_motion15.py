@@ -75,7 +75,7 @@ def test_shape_and_configuration():
     assert sample.frames.dtype == np.uint8
     assert sample.flow.shape == (7, 64, 112, 2)
     assert sample.moving.shape == (8, 64, 112)
-    for bad in ({"num_frames": 1}, {"height": 16}, {"width": 4000}, {"difficulty": 2.0}):
+    for bad in ({"num_frames": 1}, {"height": 16}, {"width": 4000}, {"difficulty": 2.0}, {"between": -0.1}):
         with pytest.raises(ConfigError):
             MotionConfig(**bad)
     with pytest.raises(ConfigError):

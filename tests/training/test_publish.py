@@ -44,7 +44,7 @@ def test_publish(tmp_path):
     assert facts["training"]["run"]["out"] == "run"
     assert str(tmp_path) not in json.dumps(facts), "folders of this machine are nobody's business"
     assert facts["metrics"]["top1"] == pytest.approx(evaluate_checkpoint(stored, size=15).accuracy)
-    assert set(facts["controls"]) == {"shuffled", "frozen"}
+    assert set(facts["controls"]) == {"shuffled", "frozen", "between"}
     assert set(facts["offsets"]) == set(stored.sifa_layers())
     assert facts["example_clips"][0]["clip"] == "walks"
     assert facts["example_clips"][0]["top3"][0][0] in LABELS

@@ -11,8 +11,9 @@ from sifa_core.data.datasets.base import Item
 from sifa_core.data.motion15 import LABELS, MotionConfig, render
 from sifa_core.errors import ConfigError
 
-CONTROLS = ("none", "shuffled", "frozen")
-"""What may be done to clips to see what a network relies on: frames in random order, or one frame all the time."""
+CONTROLS = ("none", "shuffled", "frozen", "between")
+"""What may be done to clips to see what a network relies on: frames in random order, one frame all the time, or all
+motion between feature frames (`MotionConfig.between`)."""
 
 
 class MotionDataset:
@@ -28,7 +29,8 @@ class MotionDataset:
         group: positions that share a shape, the global batch size.
         fresh: draw a new clip for every position of the stream instead of repeating `size` clips in every epoch.
         ramp: positions over which the difficulty rises from a third to the config's; 0 for none.
-        control: one of CONTROLS; takes the order of the frames away, or all motion.
+        control: one of CONTROLS; takes the order of the frames away, or all motion, or all that lies within a feature
+            frame.
         with_motion: samples also tell how their cells truly move.
     """
 
@@ -52,6 +54,8 @@ class MotionDataset:
             raise ConfigError(f"There is no control {control!r}; choose one of {', '.join(CONTROLS)}.")
         self.split, self.size, self.seed = split, size, seed
         self.config = config or MotionConfig()
+        if control == "between":
+            self.config = replace(self.config, between=1.0)
         self.shapes, self.group, self.fresh, self.ramp, self.control = shapes, group, fresh, ramp, control
         self.with_motion = with_motion
 

@@ -58,11 +58,13 @@ class Plan:
     """Amplitude of the shake, pixels."""
 
 
-def exposures(rng: np.random.Generator, num_frames: int) -> tuple[Floats, int]:
-    """Exposure time of each frame, and how many frames an exposure is held."""
+def exposures(rng: np.random.Generator, num_frames: int, between: float = 0.0) -> tuple[Floats, int]:
+    """Exposure time of each frame, and how many frames an exposure is held; `between` as in MotionConfig."""
     hold = int(rng.choice(HOLDS, p=HOLD_SHARES))
     frames = np.arange(num_frames)
     phase = int(rng.integers(hold))
+    if between > 0 and rng.random() < between:
+        hold, phase = FEATURE_STEP, 0
     times = ((frames + phase) // hold * hold - phase).astype(np.float64)
     if hold == 1 and rng.random() < 0.12:  # variable frame rate: some frames are shown twice
         repeated = rng.random(num_frames) < 0.2
@@ -103,12 +105,18 @@ def _heading(rng: np.random.Generator, direction: str) -> Floats:
 
 
 def make_plan(
-    rng: np.random.Generator, label: str, num_frames: int, height: int, width: int, difficulty: float
+    rng: np.random.Generator,
+    label: str,
+    num_frames: int,
+    height: int,
+    width: int,
+    difficulty: float,
+    between: float = 0.0,
 ) -> Plan:
     """Paths for a class. Raises ValueError for a label that is not one of LABELS."""
     if label not in LABELS:
         raise ValueError(f"{label!r} is no class of motion15")
-    times, hold = exposures(rng, num_frames)
+    times, hold = exposures(rng, num_frames, between)
     short = min(height, width)
     pace = _pace(rng, num_frames)
     amplitude = float(rng.uniform(0.2, 2.6) * difficulty) if rng.random() < 0.6 else 0.0

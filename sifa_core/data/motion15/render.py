@@ -35,6 +35,9 @@ class MotionConfig:
     """W in pixels, 32 to 512."""
     difficulty: float = 1.0
     """1 is the full set; towards 0 there is less shake, grain, compression and clutter at the same speeds and sizes."""
+    between: float = 0.0
+    """Share of clips, on top of the few that are so by chance, in which all motion falls between feature frames: each
+    feature frame's input frames show one moment, so that no layer but those that compare feature frames can see it."""
 
     def __post_init__(self) -> None:
         if not 2 <= self.num_frames <= 256:
@@ -43,8 +46,10 @@ class MotionConfig:
             value = getattr(self, name)
             if not SMALLEST <= value <= LARGEST:
                 raise ConfigError(f"{name}={value!r} is not possible; it lies from {SMALLEST} to {LARGEST}.")
-        if not 0 <= self.difficulty <= 1:
-            raise ConfigError(f"difficulty={self.difficulty!r} is not possible; it lies from 0 to 1.")
+        for name in ("difficulty", "between"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ConfigError(f"{name}={value!r} is not possible; it lies from 0 to 1.")
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ def render(
     label = label_of(seed, split, index)
     rng = np.random.default_rng([seed, SPLITS.index(split), index, 2])
     height, width = config.height, config.width
-    plan = make_plan(rng, LABELS[label], config.num_frames, height, width, config.difficulty)
+    plan = make_plan(rng, LABELS[label], config.num_frames, height, width, config.difficulty, config.between)
     files = material(split)
     shutter = float(rng.uniform(0.3, 0.9)) if rng.random() < 0.6 else 0.0
     background, name = make_background(rng, files, plan, height, width, shutter)
