@@ -1,10 +1,11 @@
 /**
  * The viewer on the page: shows the analyses that the server sends, and keeps what is shown of an example clip in the
- * page's address, so that a link brings it back. Nothing here asks the server for anything.
+ * page's address, so that a link brings it back. The server is asked for nothing but the layers that it held back.
  *
  * Runs in the component's `js_on_load`, after the viewer's own script and styles: `sifaViewer` and `STYLES` are theirs,
- * `element`, `props` and `watch` are Gradio's. The value is {example: name or "", analysis: payload}, or {} when there is nothing
- * new. The viewer's handle is the property `viewer` of its element, as in the exported page.
+ * `element`, `props`, `server` and `watch` are Gradio's. The value is {example: name or "", token: key of the analysis,
+ * model: key of the page's model, analysis: payload}, or {} when there is nothing new. The viewer's handle is the property
+ * `viewer` of its element, as in the exported page.
  */
 const CHOICE = ["t", "x", "y", "layer", "levels"];
 /** A browser lets the address be changed about three times a second; milliseconds. */
@@ -12,6 +13,7 @@ const PAUSE = 350;
 
 const root = element.querySelector(".sifa-viewer");
 let example = "";
+let token = "";
 let timer;
 
 /** What the address says of an example; the viewer puts right whatever is impossible. */
@@ -44,20 +46,33 @@ function remember() {
   }, PAUSE);
 }
 
+/** For `mountViewer`: the arrays of a layer of this visitor's clip as a model sees it. */
+async function fetchLayer(model, layer) {
+  const arrays = await server.layer_arrays({ token, model, layer });
+  if (arrays.error) throw new Error(arrays.error);
+  return arrays;
+}
+
 function show() {
   const { analysis, example: name } = props.value ?? {};
   if (!analysis) return;
   example = name;
+  token = props.value.token;
   if (root.viewer) {
     root.viewer.update(analysis);
   } else {
-    root.viewer = sifaViewer.mount(root, analysis, { state: fromAddress(name) });
+    root.viewer = sifaViewer.mount(root, analysis, {
+      state: fromAddress(name),
+      fetchLayer: (layer) => fetchLayer(props.value.model, layer),
+    });
     root.viewer.on("change", remember);
   }
   toAddress();
 }
 
-root.mountViewer = sifaViewer.mount; // for the tabs that show viewers of their own
+// for the tabs that show viewers of their own
+root.mountViewer = sifaViewer.mount;
+root.fetchLayer = fetchLayer;
 // Gradio rewrites the styles that it is given, and loses some on the way.
 document.head.append(Object.assign(document.createElement("style"), { textContent: STYLES }));
 watch("value", show);

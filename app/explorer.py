@@ -1,20 +1,27 @@
 """The middle of the page: the viewer, as one component that is sent one payload per analysis.
 
-Everything that happens in it happens in the browser. What it shows comes back to the server only when a file of it is
-asked for: `READ_CHOICE` reads it there and `selection_of` checks it here.
+Everything that happens in it happens in the browser; a layer of a large model comes when it is first looked at, see
+`layer_source`. What is shown comes back to the server only when a file of it is asked for: `READ_CHOICE` reads it there
+and `selection_of` checks it here.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from sifa_core import Analysis
+from app.models import MAIN
+from app.service import Service
+from app.visit import UNEXPECTED
+from sifa_core import Analysis, SifaError
 from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Selection
+from sifa_core.explain.payload import light_payload
 from sifa_core.explain.viewer import viewer_script, viewer_styles
 
 SCRIPT = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")
@@ -33,7 +40,7 @@ READ_CHOICE = """
 """Browser's side of an event whose inputs are the session's token and the choice."""
 
 
-def build_explorer() -> gr.HTML:
+def build_explorer(service: Service) -> gr.HTML:
     """The component; `explorer_value` makes its values."""
     return gr.HTML(
         NOTHING_NEW,
@@ -41,12 +48,31 @@ def build_explorer() -> gr.HTML:
         js_on_load=f"const STYLES = {json.dumps(viewer_styles())};\n{viewer_script()}{SCRIPT}",
         apply_default_css=False,
         elem_id="explorer",
+        server_functions=[layer_source(service)],
     )
 
 
-def explorer_value(payload: dict[str, Any], example: str = "") -> dict[str, Any]:
+def explorer_value(payload: dict[str, Any], token: str, example: str = "") -> dict[str, Any]:
     """A payload to show; `example` is the example clip's name, or nothing for a clip that was uploaded."""
-    return {"example": example, "analysis": payload}
+    return {"example": example, "token": token, "model": MAIN, "analysis": light_payload(payload)}
+
+
+def layer_source(service: Service) -> Callable[..., dict[str, str]]:
+    """What a viewer calls for a layer that `light_payload` held back; it knows the token of its own analysis only."""
+
+    def layer_arrays(asked: Any) -> dict[str, str]:  # Gradio hands a server function one argument only
+        wanted = [asked.get(key) for key in ("token", "model", "layer")] if isinstance(asked, dict) else [None]
+        if not all(isinstance(text, str) for text in wanted):
+            return {"error": "A layer is asked for by its analysis, its model and its name."}
+        try:
+            return service.layer_arrays(*wanted)
+        except SifaError as error:
+            return {"error": str(error)}
+        except Exception:
+            logging.getLogger("app").exception("a layer could not be sent")
+            return {"error": UNEXPECTED}
+
+    return layer_arrays
 
 
 def selection_of(analysis: Analysis, choice: Any) -> Selection:

@@ -52,7 +52,7 @@ def build_page(service: Service) -> gr.Blocks:
         with gr.Tabs(selected=FIRST, elem_id="tabs", overflow_behavior="wrap") as tabs:
             visit = Visit(service, token, choice, notice, tabs)
             with gr.Tab("Explore", id=FIRST, elem_id=f"tab-{FIRST}", render_children=True):
-                explorer = build_explorer()
+                explorer = build_explorer(service)
                 charts_panel.build(visit)
             for entry in TABS:
                 with gr.Tab(entry.title, id=entry.id, elem_id=f"tab-{entry.id}") as space:
@@ -68,7 +68,7 @@ def build_page(service: Service) -> gr.Blocks:
                 mark: {"example": example},
                 status: fragments.clip_facts(kept.analysis.clip),
                 notice: "",
-                explorer: explorer_value(kept.payload, example),
+                explorer: explorer_value(kept.payload, key, example),
             }
 
         @visit.guard

@@ -15,7 +15,7 @@ from app.cache import AnalysisCache, Kept
 from app.examples import Example, find_examples
 from app.models import MAIN, ModelShelf
 from sifa_core import Analysis, Clip, SifaError
-from sifa_core.explain.payload import viewer_payload
+from sifa_core.explain.payload import layer_arrays, viewer_payload
 from sifa_core.models import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
 
@@ -147,6 +147,10 @@ class Service:
 
         other: Sight = self.worked_out(token, f"seen by {key}", look)
         return other
+
+    def layer_arrays(self, token: str, key: str, layer: str) -> dict[str, str]:
+        """One layer of what `seen_by` shows, see `sifa_core.explain.payload`; raises what that does, and QueryError."""
+        return layer_arrays(self.seen_by(token, key).payload, layer)
 
     def worked_out(self, token: str, name: str, make: Callable[[Analysis], Any]) -> Any:
         """What `make` works out from an analysis, kept under `name` with it. Raises ForgottenError as `kept` does."""

@@ -58,7 +58,10 @@ function showSide(number, key, isNewClip) {
   if (side.viewer) {
     side.viewer.update(payloads[key]);
   } else {
-    side.viewer = explorer.mountViewer(side.place, payloads[key], { state: looks(before) });
+    side.viewer = explorer.mountViewer(side.place, payloads[key], {
+      state: looks(before),
+      fetchLayer: (layer) => explorer.fetchLayer(side.key, layer),
+    });
     side.place.viewer = side.viewer;
     link(side, sides[1 - number]);
   }

@@ -13,6 +13,7 @@ from app.models import MAIN, REGULAR
 from app.visit import MODEL_QUEUE, QUIET, Updates, Visit
 from sifa_core import SifaError
 from sifa_core.errors import QueryError
+from sifa_core.explain.payload import light_payload
 
 SCRIPT = (Path(__file__).parent / "compare.js").read_text(encoding="utf-8")
 TEMPLATE = """
@@ -53,7 +54,9 @@ def build(visit: Visit, tab: gr.Tab) -> None:
             "clip": seen[0].clip,
             "models": [{"key": key, "title": title} for key, title in service.models.titles.items()],
             "sides": list(keys),
-            "payloads": {key: one.payload for key, one in zip(keys, seen, strict=True) if key not in sent},
+            "payloads": {
+                key: light_payload(one.payload) for key, one in zip(keys, seen, strict=True) if key not in sent
+            },
             "rows": prediction_rows(*(one.predictions for one in seen)),
         }
         yield {compare: value, visit.notice: ""}

@@ -12,7 +12,7 @@ Format "sifa-viewer/1"; lengths in pixels of the clip as shown, (x, y), pixel ce
     thumbnails      [{t: feature frame that the picture belongs to, index, picture: JPEG}] in the order of the clip
     layers          [{name, stage, kernel_size, rows: h, columns: w, attended: A, max_levels: 1 | 2,
                       offset: [A, K, 2, h, w] (x, y) in cells, weights: [A, K, h, w], saliency: [A, h, w],
-                      statistics: see `OffsetStatistics`}]
+                      statistics: see `OffsetStatistics`}]; the three arrays are null where they are held back
     grad_cam        {target: {index, label}, stages: {stage: {rows, columns, cells: [T, rows, columns], 0..1}}}
     start           {layer, levels, query: [t, x, y]}: what is shown first
 
@@ -23,17 +23,23 @@ File names and labels are untrusted text, here as they came: whoever shows them 
 from __future__ import annotations
 
 import base64
+import json
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sifa_core.errors import QueryError
+
 if TYPE_CHECKING:
     from sifa_core.explain.analysis import Analysis, Target
     from sifa_core.explain.points import Query
 
 FORMAT = "sifa-viewer/1"
+ARRAYS = ("offset", "weights", "saliency")
+LARGEST = 3_000_000
+"""Bytes of a payload that is sent in one piece."""
 SHOWN_PREDICTIONS = 5
 PICTURE_SIDE = 480
 """Longest short side of a picture, pixels."""
@@ -71,6 +77,26 @@ def viewer_payload(
         "grad_cam": _grad_cam(analysis, chosen.target),
         "start": {"layer": chosen.layer, "levels": chosen.levels, "query": list(chosen.query)},
     }
+
+
+def light_payload(payload: dict[str, Any], largest: int = LARGEST) -> dict[str, Any]:
+    """The payload, without the arrays of the layers that are not shown first if it has more than `largest` bytes."""
+    if len(json.dumps(payload)) <= largest:
+        return payload
+    names = [layer["name"] for layer in payload["layers"]]
+    shown = names.index(payload["start"]["layer"])
+    needed = (shown - 1, shown) if payload["layers"][shown]["max_levels"] > 1 else (shown,)
+    held_back = dict.fromkeys(ARRAYS)
+    layers = [layer if place in needed else layer | held_back for place, layer in enumerate(payload["layers"])]
+    return payload | {"layers": layers}
+
+
+def layer_arrays(payload: dict[str, Any], name: str) -> dict[str, str]:
+    """The arrays of one layer of a payload, for a viewer from which they were held back. Raises QueryError."""
+    for layer in payload["layers"]:
+        if layer["name"] == name:
+            return {key: layer[key] for key in ARRAYS}
+    raise QueryError(f"There is no layer {name!r} in this analysis.")
 
 
 def encode_float16(values: ArrayLike) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.explorer import build_explorer, explorer_value, selection_of
+from app.explorer import build_explorer, explorer_value, layer_source, selection_of
+from app.models import MAIN, REGULAR
+from app.service import Service
 from sifa_core import Analysis
 from sifa_core.errors import QueryError
 from sifa_core.explain.viewer import viewer_styles
@@ -53,10 +55,29 @@ def test_what_is_no_choice_is_told(analysis: Analysis, choice: Any) -> None:
         selection_of(analysis, choice)
 
 
-def test_nothing_of_a_clip_gets_into_the_template_or_the_script() -> None:
-    component = build_explorer()
-    value = component.postprocess(explorer_value({"clip": {"name": "${7*7}"}}, "name"))
-    assert value == {"example": "name", "analysis": {"clip": {"name": "${7*7}"}}}
+def test_nothing_of_a_clip_gets_into_the_template_or_the_script(service: Service) -> None:
+    component = build_explorer(service)
+    value = component.postprocess(explorer_value({"clip": {"name": "${7*7}"}}, "key", "name"))
+    assert value == {"example": "name", "token": "key", "model": MAIN, "analysis": {"clip": {"name": "${7*7}"}}}
     assert "$" not in component.html_template
     assert "{" not in component.html_template
     assert viewer_styles()[:40] in component.js_on_load
+
+
+def test_a_layer_is_fetched_by_whoever_holds_the_token(service: Service) -> None:
+    token = service.open_example("earth_rotates")
+    source = layer_source(service)
+
+    def fetch(token: Any, model: Any, layer: Any) -> dict[str, str]:
+        return source({"token": token, "model": model, "layer": layer})
+
+    payload = service.payload(token)
+    for layer in payload["layers"]:
+        assert fetch(token, MAIN, layer["name"]) == {key: layer[key] for key in ("offset", "weights", "saliency")}
+    regular = fetch(token, REGULAR, "res4.1")
+    assert regular["offset"] != payload["layers"][2]["offset"], "the same clip without offsets"
+    assert "open it again" in fetch("no-such-token", MAIN, "res4.1")["error"]
+    assert "'res9.9'" in fetch(token, MAIN, "res9.9")["error"]
+    assert "error" in fetch(token, "no-such-model", "res4.1")
+    assert "its name" in fetch(token, MAIN, ["res4.1"])["error"]
+    assert "its name" in source("res4.1")["error"]

@@ -11,7 +11,15 @@ import pytest
 from sifa_core.data import Clip
 from sifa_core.errors import QueryError
 from sifa_core.explain import Analysis, analyze
-from sifa_core.explain.payload import FORMAT, encode_float16, encode_jpeg, viewer_payload
+from sifa_core.explain.payload import (
+    ARRAYS,
+    FORMAT,
+    encode_float16,
+    encode_jpeg,
+    layer_arrays,
+    light_payload,
+    viewer_payload,
+)
 from sifa_core.models import VideoModel, load_model
 
 
@@ -115,3 +123,23 @@ def test_numbers_that_float16_cannot_hold() -> None:
 
 def test_small_pictures_are_not_enlarged() -> None:
     assert picture(encode_jpeg(np.zeros((30, 50, 3), np.uint8), 72, 80)).shape == (30, 50, 3)
+
+
+def test_a_large_payload_holds_back_the_layers_that_are_not_shown_first(analysis: Analysis, payload: dict) -> None:
+    assert light_payload(payload) is payload, "a small one goes in one piece"
+    for shown, there in (
+        (analysis.layers[0], {0}),
+        (analysis.layers[-1], {len(analysis.layers) - 2, len(analysis.layers) - 1}),
+    ):
+        full = viewer_payload(analysis, layer=shown)
+        light = light_payload(full, largest=1000)
+        for place, (before, after) in enumerate(zip(full["layers"], light["layers"], strict=True)):
+            held_back = {} if place in there else dict.fromkeys(ARRAYS)
+            assert after == before | held_back
+            assert layer_arrays(full, before["name"]) == {name: before[name] for name in ARRAYS}
+        assert {key: value for key, value in light.items() if key != "layers"} == {
+            key: value for key, value in full.items() if key != "layers"
+        }
+        assert len(json.dumps(light)) < len(json.dumps(full))
+    with pytest.raises(QueryError, match="'res9'"):
+        layer_arrays(payload, "res9")

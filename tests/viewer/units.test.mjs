@@ -190,7 +190,7 @@ test("zooming keeps the place under the pointer, and the view stays inside the p
   assert.deepEqual(withinPicture({ zoom: NaN, left: NaN, top: NaN }, clip), { ...WHOLE });
 });
 
-function storeOf() {
+function storeOf(fetchLayer = undefined) {
   const earlier = { ...layerOf(), name: "res5.0" };
   const layer = layerOf({ earlier });
   const analysis = {
@@ -200,9 +200,18 @@ function storeOf() {
     layer: new Map([["res5.0", earlier], ["res5.1", layer]]),
     start: { layer: "res5.1", levels: 2, query: [1, 20, 30] },
   };
-  const store = createStore(analysis);
-  return { store, actions: createActions(analysis, store) };
+  const store = createStore(analysis, {}, fetchLayer);
+  return { analysis, store, actions: createActions(analysis, store) };
 }
+
+/** The arrays of a layer as they are sent, each number being `value`. */
+function arraysOf(layer, value) {
+  const cells = layer.attended * layer.grid.rows * layer.grid.columns;
+  const text = (count) => Buffer.from(Uint16Array.from({ length: count }, () => value).buffer).toString("base64");
+  const taps = layer.kernelSize ** 2;
+  return { offset: text(2 * taps * cells), weights: text(taps * cells), saliency: text(cells) };
+}
+const HALF_ONE = 0x3c00;
 
 test("state: impossible values are put right, unknown names keep what was", () => {
   const { store } = storeOf();
@@ -240,4 +249,61 @@ test("file names are made of harmless letters", () => {
   assert.equal(fileStem("日本.mov"), "日本");
   assert.equal(fileStem("${7*7}"), "7-7");
   assert.equal(fileStem("..."), "clip");
+});
+
+test("a layer that was held back is fetched once, and shown when it is here", async () => {
+  const asked = [];
+  const { analysis, store, actions } = storeOf((name) => {
+    asked.push(name);
+    return Promise.resolve(arraysOf(analysis.layer.get(name), HALF_ONE));
+  });
+  const [earlier] = analysis.layers;
+  actions.chooseLevels(1);
+  Object.assign(earlier, { offset: null, weights: null, saliency: null });
+  const states = [];
+  store.subscribe(({ layer, note }) => states.push([layer, note]));
+  actions.chooseLayer("res5.0");
+  store.set({ t: 2 });
+  assert.equal(store.get().layer, "res5.1", "what was shown stays");
+  await new Promise(setImmediate);
+  assert.deepEqual(states, [["res5.1", "Fetching res5.0 …"], ["res5.1", "Fetching res5.0 …"], ["res5.0", ""]]);
+  assert.equal(store.get().t, 2);
+  assert.equal(earlier.weights.length, 9 * 2 * 20);
+  assert.equal(earlier.offset.length, 2 * 9 * 2 * 20);
+  assert.ok(earlier.saliency.every((value) => value === 1));
+  actions.chooseLayer("res5.1");
+  actions.chooseLayer("res5.0");
+  assert.equal(store.get().layer, "res5.0");
+  assert.deepEqual(asked, ["res5.0"]);
+});
+
+test("two levels need the layer before; the last wish counts; a layer that cannot be had is told", async () => {
+  const waiting = new Map();
+  const { analysis, store, actions } = storeOf((name) => new Promise((give, fail) => waiting.set(name, { give, fail })));
+  const [earlier] = analysis.layers;
+  actions.chooseLevels(1);
+  Object.assign(earlier, { offset: null, weights: null, saliency: null });
+  actions.toggleLevels();
+  assert.equal(store.get().levels, 1);
+  assert.equal(store.get().note, "Fetching res5.0 …");
+  waiting.get("res5.0").fail(new Error("This clip is no longer kept here."));
+  await new Promise(setImmediate);
+  assert.equal(store.get().note, "This clip is no longer kept here.");
+  assert.equal(store.get().levels, 1);
+  actions.chooseLayer("res5.0");
+  store.set({ layer: "res5.1", levels: 1 });
+  assert.equal(store.get().layer, "res5.1");
+  waiting.get("res5.0").give(arraysOf(earlier, HALF_ONE));
+  await new Promise(setImmediate);
+  assert.equal(store.get().layer, "res5.1");
+  assert.equal(store.get().levels, 1);
+  assert.equal(store.get().note, "");
+});
+
+test("a file of its own has nobody to ask", async () => {
+  const { analysis, store, actions } = storeOf();
+  analysis.layers[0].offset = null;
+  actions.chooseLayer("res5.0");
+  await new Promise(setImmediate);
+  assert.equal(store.get().note, "This layer is not in the file.");
 });

@@ -38,7 +38,7 @@ export function createLayerControls(analysis, actions) {
       return element("div", { title }, [element("dt", { text: words }), values[name]]);
     }),
   );
-  const note = element("p", { class: "note" });
+  const note = element("p", { class: "note", role: "status" });
   const choose = element("div", { class: "choose" }, [chooser, levels.element]);
 
   return {
@@ -61,8 +61,9 @@ export function createLayerControls(analysis, actions) {
       values.outside.textContent = isAttended ? percent(statistics.out_of_frame[state.t]) : "–";
       values.spread.textContent = isAttended ? percent(statistics.attention_entropy[state.t]) : "–";
       const isStill = Math.max(...statistics.max_magnitude) < 1e-3;
-      note.textContent = isStill ? "This layer's offsets are zero: every point sits on the regular grid." : "";
-      note.hidden = !isStill;
+      const still = isStill ? "This layer's offsets are zero: every point sits on the regular grid." : "";
+      note.textContent = state.note || still;
+      note.hidden = !note.textContent;
     },
   };
 }

@@ -1,13 +1,14 @@
 /**
  * The viewer in an element of any page: `mount(root, payload, options)`.
  *
- * It keeps to `root`, sets no globals and asks the network for nothing.
+ * It keeps to `root`, sets no globals and asks the network for nothing itself.
  *
  * @typedef {import("./state.js").State} State
  * @typedef {object} Options
  * @property {Partial<State>} [state] what to show first, as `getState` gave it
  * @property {"auto" | "light" | "dark"} [theme] "auto" follows the page or the system
  * @property {boolean} [embedded] without margins and ground of its own, for pages that have theirs
+ * @property {import("./state.js").FetchLayer} [fetchLayer] where the arrays of layers come from that the payload holds back
  * @property {EventTarget} [keyTarget] where keys are listened to; `root` unless the viewer has the page to itself
  *
  * @typedef {object} Handle
@@ -33,17 +34,18 @@ export function mount(root, payload, options = {}) {
   const emit = (event, detail) => {
     for (const listener of listeners[event]) listener(detail);
   };
-  const keyTarget = options.keyTarget ?? root;
+  const { keyTarget = root, fetchLayer, state: start = {} } = options;
+  const open = (shown, state) => createSession(root, shown, { keyTarget, state, emit, fetchLayer });
   root.classList.add("sifa-viewer");
   root.classList.toggle("embedded", Boolean(options.embedded));
   if (options.theme && options.theme !== "auto") root.dataset.theme = options.theme;
-  let session = createSession(root, payload, { keyTarget, state: options.state ?? {}, emit });
+  let session = open(payload, start);
 
   return {
     update(next) {
       const { overlays, opacity, scope, layer, levels } = session.getState();
       session.destroy();
-      session = createSession(root, next, { keyTarget, state: { overlays, opacity, scope, layer, levels }, emit });
+      session = open(next, { overlays, opacity, scope, layer, levels });
     },
     getState: () => session.getState(),
     setState: (state) => session.setState(state),

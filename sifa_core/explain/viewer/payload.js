@@ -5,9 +5,9 @@
  * @typedef {object} Layer one SIFA layer; A attended frames, K taps
  * @property {string} name @property {string} stage @property {number} kernelSize @property {number} attended
  * @property {number} maxLevels @property {Grid} grid
- * @property {Float32Array} offset [A, K, 2, rows, columns], (x, y) in cells
- * @property {Float32Array} weights [A, K, rows, columns]
- * @property {Float32Array} saliency [A, rows, columns]
+ * @property {Float32Array | null} offset [A, K, 2, rows, columns], (x, y) in cells; null until it is fetched
+ * @property {Float32Array | null} weights [A, K, rows, columns]; the same
+ * @property {Float32Array | null} saliency [A, rows, columns]; the same
  * @property {Layer | null} earlier the SIFA layer before it in the same stage
  * @property {Record<string, any>} statistics lists over the attended frames
  *
@@ -37,24 +37,36 @@ export function decodeLayers(payload) {
   /** @type {Layer[]} */
   const layers = [];
   for (const raw of payload.layers) {
-    const cells = raw.rows * raw.columns;
-    const taps = raw.kernel_size ** 2;
     const before = layers.at(-1);
-    layers.push({
+    const layer = {
       name: raw.name,
       stage: raw.stage,
       kernelSize: raw.kernel_size,
       attended: raw.attended,
       maxLevels: raw.max_levels,
       grid: { rows: raw.rows, columns: raw.columns, width, height },
-      offset: decodeFloat16(raw.offset, raw.attended * taps * 2 * cells),
-      weights: decodeFloat16(raw.weights, raw.attended * taps * cells),
-      saliency: decodeFloat16(raw.saliency, raw.attended * cells),
+      offset: null,
+      weights: null,
+      saliency: null,
       earlier: raw.max_levels > 1 && before ? before : null,
       statistics: raw.statistics,
-    });
+    };
+    if (raw.offset !== null) fillLayer(layer, raw);
+    layers.push(layer);
   }
   return { layers, layer: new Map(layers.map((layer) => [layer.name, layer])) };
+}
+
+/**
+ * Give a layer the arrays that were held back.
+ * @param {Layer} layer @param {{offset: string, weights: string, saliency: string}} arrays
+ */
+export function fillLayer(layer, { offset, weights, saliency }) {
+  const { attended, kernelSize, grid } = layer;
+  const cells = attended * grid.rows * grid.columns;
+  layer.offset = decodeFloat16(offset, 2 * kernelSize ** 2 * cells);
+  layer.weights = decodeFloat16(weights, kernelSize ** 2 * cells);
+  layer.saliency = decodeFloat16(saliency, cells);
 }
 
 /** @param {Record<string, any>} payload @returns {Analysis["gradCam"]} */

@@ -27,11 +27,12 @@ function watchTheme(changed) {
 
 /**
  * @param {HTMLElement} root @param {object} payload
- * @param {{keyTarget: EventTarget, state: object, emit: (event: string, detail: any) => void}} options
+ * @param {{keyTarget: EventTarget, state: object, emit: (event: string, detail: any) => void,
+ *   fetchLayer?: import("./state.js").FetchLayer}} options
  */
-export function createSession(root, payload, { keyTarget, state: start, emit }) {
+export function createSession(root, payload, { keyTarget, state: start, emit, fetchLayer }) {
   const analysis = decodePayload(payload);
-  const store = createStore(analysis, start);
+  const store = createStore(analysis, start, fetchLayer);
   const actions = createActions(analysis, store);
   /** @type {{x: number, y: number} | null} where the pointer is, in the clip's pixels */
   let hover = null;

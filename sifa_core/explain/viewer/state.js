@@ -9,8 +9,12 @@
  * @property {Record<string, boolean>} overlays which are on @property {Record<string, number>} opacity 0..1
  * @property {{x: number, y: number}[]} pins @property {number} active the pin that the query sits on, or -1
  * @property {import("./view.js").View} view @property {boolean} playing
+ * @property {string} note what is to be said about a layer that was asked for and is not here (yet)
+ *
+ * @typedef {(layer: string) => Promise<{offset: string, weights: string, saliency: string}>} FetchLayer
  */
 import { PIN_COLOURS } from "./colour_maps.js";
+import { fillLayer } from "./payload.js";
 import { SCOPES } from "./scales.js";
 import { WHOLE, withinPicture } from "./view.js";
 
@@ -33,6 +37,7 @@ export function initialState(analysis) {
     active: -1,
     view: WHOLE,
     playing: false,
+    note: "",
   };
 }
 
@@ -67,23 +72,64 @@ export function patched(state, patch, analysis) {
   next.active = Math.round(within(next.active, -1, next.pins.length - 1, -1));
   next.view = withinPicture(next.view ?? state.view, analysis.clip);
   next.playing = Boolean(next.playing);
+  next.note = state.note;
   return next;
 }
 
+/** Layers without which a state cannot be drawn, and which are not here. */
+function missingLayers(analysis, { layer, levels }) {
+  const shown = analysis.layer.get(layer);
+  return [shown, levels === 2 ? shown.earlier : null].filter((needed) => needed && needed.offset === null);
+}
+
+const unavailable = () => Promise.reject(new Error("This layer is not in the file."));
+
 /**
- * @param {Analysis} analysis @param {Partial<State>} [start]
+ * A layer whose arrays were held back is fetched when it is first asked for; until then what was shown stays.
+ *
+ * @param {Analysis} analysis @param {Partial<State>} [start] @param {FetchLayer} [fetchLayer]
  */
-export function createStore(analysis, start = {}) {
-  let state = patched(initialState(analysis), start, analysis);
+export function createStore(analysis, start = {}, fetchLayer = unavailable) {
+  let state = initialState(analysis);
   /** @type {Set<(state: State) => void>} */
   const listeners = new Set();
+  /** The last wish for a layer: an older one that arrives later is not shown. */
+  let wish = 0;
+
+  function commit(next) {
+    state = next;
+    for (const listener of listeners) listener(state);
+  }
+
+  async function fetchThenShow({ layer, levels }, missing) {
+    const number = ++wish;
+    try {
+      await Promise.all(missing.map(async (one) => fillLayer(one, await fetchLayer(one.name))));
+      if (number === wish) commit({ ...patched(state, { layer, levels }, analysis), note: "" });
+    } catch (error) {
+      if (number === wish) commit({ ...state, note: error.message });
+    }
+  }
+
+  /** @param {Partial<State>} patch */
+  function set(patch) {
+    const next = patched(state, patch, analysis);
+    const missing = missingLayers(analysis, next);
+    if (missing.length > 0) {
+      const note = `Fetching ${missing.map(({ name }) => name).join(" and ")} …`;
+      commit({ ...next, layer: state.layer, levels: state.levels, note });
+      fetchThenShow(next, missing);
+      return;
+    }
+    const isAsked = patch.layer !== undefined || patch.levels !== undefined;
+    if (isAsked) wish += 1;
+    commit(isAsked ? { ...next, note: "" } : next);
+  }
+
+  set(start);
   return {
     get: () => state,
-    /** @param {Partial<State>} patch */
-    set(patch) {
-      state = patched(state, patch, analysis);
-      for (const listener of listeners) listener(state);
-    },
+    set,
     /** @param {(state: State) => void} listener @returns {() => void} stops listening */
     subscribe(listener) {
       listeners.add(listener);

@@ -1,0 +1,37 @@
+"""A model whose arrays are too large to be sent in one piece: layers come when they are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from gradio_client import Client
+from playwright.sync_api import Page
+
+from tests.browser.steps import VIEWER, state, wait_for_viewer
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def test_layers_are_fetched_when_first_needed(serve: Callable[..., str], visit: Callable[..., Page]) -> None:
+    address = serve("--model", "sifa_net_r50")
+    page = visit(address)
+    fetched: list[str] = []
+    page.on("request", lambda asked: fetched.append(asked.url) if "component_server" in asked.url else None)
+    wait_for_viewer(page)
+    first = state(page)["layer"]
+    for name in ("res3.2", "res4.5", "res3.2", first):
+        page.locator("#explorer .layer-group select").select_option(name)
+        page.wait_for_function(f"{VIEWER}.viewer.getState().layer === '{name}'")
+        assert state(page)["note"] == ""
+    assert len(fetched) == 4, "two layers with the ones before them, each once"
+    asked = {"t": 1, "x": 100.0, "y": 90.0, "layer": "res4.5", "levels": 2}
+    page.evaluate(f"(asked) => {VIEWER}.viewer.setState(asked)", asked)
+    drawn = state(page)["points"]
+    query = {"frame": 1, "x": 100.0, "y": 90.0, "layer": "res4.5", "levels": 2}
+    example = page.locator('#examples button[aria-pressed="true"]').get_attribute("data-name")
+    told = Client(address, verbose=False).predict(example=example, **query, api_name="/explain")
+    exact = told["sampling_points"]["selected"]
+    np.testing.assert_allclose(drawn["points"], exact["points"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(drawn["weights"], exact["weights"], rtol=2**-8, atol=1e-6)
