@@ -121,7 +121,9 @@ def render(
     shutter = float(rng.uniform(0.3, 0.9)) if rng.random() < 0.6 else 0.0
     background, name = make_background(rng, files, plan, height, width, shutter)
     layers, kind = make_layers(rng, files, plan, background, height, width, config.difficulty, shutter)
-    drawn = [draw_frame(background, layers, frame, height, width) for frame in range(config.num_frames)]
+    _, firsts, shows = np.unique(plan.times, return_index=True, return_inverse=True)
+    exposed = [draw_frame(background, layers, int(frame), height, width) for frame in firsts]
+    drawn = [exposed[exposure] for exposure in shows]
     frames, facts = degrade(rng, np.stack([frame for frame, _ in drawn]), config.difficulty)
     facts |= {
         "background": name,
