@@ -14,6 +14,7 @@ import pytest
 from sifa_core.data.motion15 import LABELS, MIRRORED, SPEED_BINS, MotionConfig, label_of, render, speed_bin
 from sifa_core.data.motion15.geometry import Shake
 from sifa_core.data.motion15.material import MATERIAL, material
+from sifa_core.data.motion15.motions import make_plan
 from sifa_core.errors import ConfigError
 
 PLAIN = MotionConfig(difficulty=0.0)
@@ -268,3 +269,18 @@ def test_drawing_is_fast_enough_to_feed_training():
     for index in range(20, 60):
         render(0, "train", index)
     assert 40 / (time.process_time() - start) > 12  # more than 60 a second alone; much less on a crowded machine
+
+
+def test_the_camera_drifts_in_some_clips_of_moving_objects_and_less_than_they_move():
+    drifts, ratios = [], []
+    for number in range(200):
+        rng = np.random.default_rng(number)
+        plan = make_plan(rng, "object moves left", 16, 96, 96, 1.0)
+        drift = float(np.hypot(*plan.camera.velocity))
+        drifts.append(drift > 0)
+        ratios.append(drift / np.hypot(*plan.thing.velocity))
+        assert make_plan(np.random.default_rng(number), "object moves left", 16, 96, 96, 0.0).camera.velocity == (0, 0)
+    assert 0.25 < np.mean(drifts) < 0.45
+    assert 0.3 < max(ratios) <= 0.4
+    still = make_plan(np.random.default_rng(0), "still", 16, 96, 96, 1.0)
+    assert still.camera.velocity == (0, 0)

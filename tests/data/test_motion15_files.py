@@ -48,7 +48,7 @@ def test_list_and_facts_agree(folder):
     rows = [line.split() for line in (folder / "val.txt").read_text().splitlines()]
     assert [LABELS[int(number)] for _, number in rows] == [clip["label"] for clip in facts["clips"]]
     assert facts["seed"] == 9
-    assert facts["config"] == {"num_frames": 6, "height": 48, "width": 64, "difficulty": 1.0}
+    assert facts["config"] == {"num_frames": 6, "height": 48, "width": 64, "difficulty": 1.0, "between": 0.0}
 
 
 def test_the_list_opens_as_a_data_set(folder):

@@ -39,6 +39,10 @@ LEAST_LOOMING = 0.28
 """The same for the largest size of an object that comes or goes."""
 SPREAD = 24.0
 """Largest deviation from the named direction, degrees."""
+DRIFT_SHARE = 0.35
+"""Share of the clips of moving objects in which the camera drifts as well, as one held in a hand does."""
+DRIFT = 0.4
+"""Most that it drifts by, as a share of the object's own motion."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,9 @@ def make_plan(
     velocity, zoom_rate, thing = np.zeros(2), 0.0, None
     if label.startswith("object"):
         thing, travel, size = _object_path(rng, label, pace, size, num_frames, height, width, hold)
+        if rng.random() < DRIFT_SHARE * difficulty:
+            angle, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0, DRIFT) * travel / (num_frames - 1)
+            velocity = speed * np.array([np.cos(angle), np.sin(angle)])
     elif label == "still":
         travel = np.inf
     elif "zooms" in label:

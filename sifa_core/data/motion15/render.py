@@ -164,7 +164,10 @@ def _moving(background: Layer, layers: list[Layer], owners: list[NDArray[np.int8
 
 
 def _speed(plan: Plan, height: int, width: int) -> float:
-    """Mean length of the motion of points spread over what moves, from one feature frame to the next, without shake."""
+    """Mean length on the screen of the motion of points spread over what moves, from feature frame to feature frame.
+
+    A drift of the camera counts, its shake does not.
+    """
     if plan.label == "still":
         return 0.0
     steady = np.arange(0, len(plan.times) - FEATURE_STEP, FEATURE_STEP, dtype=np.float64)
@@ -172,12 +175,11 @@ def _speed(plan: Plan, height: int, width: int) -> float:
         steady = np.zeros(1)
     axis = np.linspace(-0.4, 0.4, 5)
     grid = np.stack([*(v.ravel() for v in np.meshgrid(axis, axis)), np.ones(25)])
+    first, second = (plan.camera.view(steady + step, shaken=False) for step in (0, FEATURE_STEP))
     if plan.thing is not None:
         points = np.diag([plan.size * min(height, width)] * 2 + [1.0]) @ grid
-        now, then = (plan.thing.place(steady + step) @ points for step in (0, FEATURE_STEP))
+        now, then = first @ plan.thing.place(steady) @ points, second @ plan.thing.place(steady + FEATURE_STEP) @ points
     else:
         points = np.diag([width, height, 1.0]) @ grid + np.array([[width / 2], [height / 2], [0]])
-        views = (plan.camera.view(steady + step, shaken=False) for step in (0, FEATURE_STEP))
-        first, second = views
         now, then = np.broadcast_to(points, (len(steady), 3, 25)), second @ np.linalg.inv(first) @ points
     return float(np.hypot(*np.moveaxis(then - now, 1, 0)[:2]).mean() / CELL)
