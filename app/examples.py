@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,8 @@ class Example:
 
     @property
     def title(self) -> str:
-        """The name in words, for display."""
-        words = self.name.replace("_", " ")
+        """The name in words, for display; "slow2x" at its end says that the clip is slowed down."""
+        words = re.sub(r" slow\d+x$", " (slow)", self.name.replace("_", " "))
         return words[:1].upper() + words[1:]
 
     def thumbnail(self) -> str:

@@ -135,10 +135,15 @@ def model_card(info: ModelInfo) -> str:
     return text.strip() if title.removeprefix("#").strip() == info.source else ""
 
 
+def _threads() -> str:
+    count = torch.get_num_threads()
+    return f"{count} thread{'s' if count > 1 else ''}"
+
+
 def about_server(model: VideoModel) -> str:
     """Where the model runs, and what it takes, in HTML."""
     device = next(model.parameters()).device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _threads()
     used = backend(device)
     limits = Limits()
     running = [

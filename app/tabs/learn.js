@@ -1,6 +1,8 @@
 /**
  * The Learn tab: steps through the equations, and asks the server what would change without a part of the model.
  *
+ * A click into a picture asks there. The event "input" asks for a lesson, "select" for what a part does.
+ *
  * Runs in the component's `js_on_load` after LESSONS, learn_pictures.js, learn_numbers.js and learn_steps.js. The value
  * is a lesson, an answer of kind "switched off", or {} when there is nothing new.
  */
@@ -49,6 +51,18 @@ const experiment = make("section", "experiment");
 const waiting = make("p", "waiting", "Choose a clip and a place in it; its numbers will be here.");
 root.replaceChildren(waiting);
 
+/** A click into a picture of the clip puts the query there, in the viewer too. */
+step.addEventListener("click", (event) => {
+  const picture = event.target.closest("svg.frame");
+  if (!picture) return;
+  const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(picture.getScreenCTM().inverse());
+  const clamp = (value, limit) => Math.min(Math.max(value, 0), limit - 1);
+  const place = { x: clamp(at.x, lesson.clip.width), y: clamp(at.y, lesson.clip.height) };
+  const choice = { ...lesson.choice, ...place };
+  document.querySelector("#explorer .sifa-viewer").viewer.setState(choice);
+  trigger("input", choice);
+});
+
 /** Show an equation, 1 to 7. */
 function go(to) {
   number = Math.min(Math.max(to, 1), LESSONS.length);
@@ -89,7 +103,7 @@ function showLesson(value) {
   place.textContent =
     `Your query (${lesson.choice.x.toFixed(0)}, ${lesson.choice.y.toFixed(0)}) in frame ${lesson.frames[0]} lies in cell ` +
     `(${column}, ${row}) of layer ${lesson.choice.layer}, whose map has ${lesson.grid[0]} × ${lesson.grid[1]} cells with ` +
-    `${lesson.channels} channels each. Choose another place in the viewer, and come back.`;
+    `${lesson.channels} channels each. Click into a picture for another place; choose layer and frame in Explore.`;
   if (!step.isConnected) root.replaceChildren(guide, announcement, step, place, experiment);
   draw();
   drawExperiment();

@@ -57,16 +57,22 @@ def build(visit: Visit, tab: gr.Tab) -> None:
     )
     service, notice = visit.service, visit.notice
 
-    @visit.guard
-    def open_lesson(key: str, chosen: Any) -> Iterator[Updates]:
-        if not key or chosen is None:
-            return
+    def fill(key: str, chosen: Any) -> Iterator[Updates]:
         analysis = service.analysis(key)
         yield {notice: fragments.progress("Working it out")}
         selection = _choice(analysis, chosen)
         with service.model_lock:
             steps = explain_equations(analysis, selection.query, selection.layer)
         yield {page: lesson(analysis, selection, steps), notice: ""}
+
+    @visit.guard
+    def open_lesson(key: str, chosen: Any) -> Iterator[Updates]:
+        if key and chosen is not None:
+            yield from fill(key, chosen)
+
+    @visit.guard
+    def another_place(key: str, event: gr.EventData) -> Iterator[Updates]:
+        yield from fill(key, event._data)
 
     @visit.guard
     def switch_off(key: str, event: gr.EventData) -> Iterator[Updates]:
@@ -102,6 +108,7 @@ def build(visit: Visit, tab: gr.Tab) -> None:
     for event in (
         tab.select(open_lesson, inputs, shown, js=READ_IF_OPEN, **MODEL_QUEUE, **QUIET),
         visit.token.change(open_lesson, inputs, shown, js=READ_IF_OPEN, **MODEL_QUEUE, **QUIET),
+        page.input(another_place, visit.token, shown, **MODEL_QUEUE, **QUIET),
         page.select(switch_off, visit.token, shown, **MODEL_QUEUE, **QUIET),
     ):
         visit.forget(event, page)

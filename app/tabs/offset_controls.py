@@ -29,7 +29,7 @@ def summary_of(analysis: Analysis, control: Control | None = None) -> dict[str, 
     """What a card shows of the original, or of one control: little enough to be kept."""
     shown = analysis if control is None else control.analysis
     frames = [shown.frame(t) for t in range(shown.num_frames)]
-    statistics = {name: shown.offset_statistics(name) for name in shown.layers[-1:]}
+    layer = analysis.clear_layer
     return {
         "title": "Original" if control is None else control.name.capitalize(),
         "about": ORIGINAL if control is None else control.meaning,
@@ -38,8 +38,8 @@ def summary_of(analysis: Analysis, control: Control | None = None) -> dict[str, 
         "label": analysis.predictions[0][0],
         "change": None if control is None else control.change,
         "verdict": "" if control is None else control.verdict,
-        "layer": shown.layers[-1],
-        "length": float(statistics[shown.layers[-1]].mean_magnitude.mean()),
+        "layer": layer,
+        "length": float(shown.offset_statistics(layer).mean_magnitude.mean()),
     }
 
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from sifa_core.explain.health import Finding
 
 Target = int | str | None
+
+CLEAR_CELLS = 32
+"""Cells of a map that are enough to see on a picture which way its sampling points were moved."""
 """A class by number or label; None means the one predicted."""
 
 
@@ -238,9 +241,9 @@ class Analysis:
     def select(
         self, query: Query | None = None, layer: str | None = None, levels: int | None = None, target: Target = None
     ) -> Selection:
-        """Check a choice and fill in what is left open: the last layer, the most salient place of the middle frame (the
+        """Check a choice and fill in what is left open: `clear_layer`, the most salient place of the middle frame (the
         paper takes the centre frame, section 4.4), as many levels as the layer has, the predicted class."""
-        layer = self.check_layer(layer)
+        layer = self.clear_layer if layer is None else self.check_layer(layer)
         query = self.default_query(layer) if query is None else self.check_query(query)
         levels = self.max_levels(layer) if levels is None else levels
         self.sampling_points(query, layer, levels)
@@ -279,6 +282,13 @@ class Analysis:
         """How the layer's map lies over the clip's pixels."""
         rows, columns = self.traces[self.check_layer(layer)].saliency.shape[1:]
         return FeatureGrid(rows, columns, self.clip.height, self.clip.width)
+
+    @property
+    def clear_layer(self) -> str:
+        """The last layer whose map has CLEAR_CELLS cells, so that its points lie apart on the picture and yet not wide;
+        the first layer if none has."""
+        sizes = {name: self.traces[name].saliency[0].size for name in self.layers}
+        return next((name for name in reversed(self.layers) if sizes[name] >= CLEAR_CELLS), self.layers[0])
 
     def default_query(self, layer: str | None = None) -> Query:
         """The centre of the most salient cell of the middle frame (section 4.4 takes the centre frame)."""

@@ -60,8 +60,9 @@ def viewer_payload(
 ) -> dict[str, Any]:
     """The payload of `analysis` in the format described above.
 
-    `query`, `layer` and `levels` say what is shown first (by default the most salient place of the middle frame in the
-    last layer, with as many levels as it has); `target` is the class that Grad-CAM explains (the one predicted).
+    `query`, `layer` and `levels` say what is shown first (by default the most salient place of the middle frame in
+    `Analysis.clear_layer`, with as many levels as it has); `target` is the class that Grad-CAM explains, by default the
+    one that is predicted.
 
     Raises QueryError for a layer, point, number of levels or class that does not exist.
     """

@@ -34,6 +34,7 @@ def write_video(path: Path, width: int, height: int, frames: int = 18) -> Path:
 def test_examples_are_found_and_named(service: Service) -> None:
     assert "cockatoo_moves_right" in service.examples
     assert service.examples["earth_rotates"].title == "Earth rotates"
+    assert service.examples["person_lands_and_runs_right_slow2x"].title == "Person lands and runs right (slow)"
     assert service.examples["earth_rotates"].thumbnail().startswith("data:image/jpeg;base64,/9j/")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +110,27 @@ def test_the_numbers_are_those_of_the_api(visit: Visit, address: str, analysis: 
     channels = steps.largest_channels(steps.gated, 8)
     last = page.locator("#learn .channels tbody tr").count() - 1
     np.testing.assert_allclose(numbers_of(page, last), steps.output[channels], rtol=0.006, atol=6e-5)
+
+
+def test_a_click_into_a_picture_asks_there(visit: Visit, address: str) -> None:
+    page = visit(address)
+    open_lesson(page)
+    page.locator("#learn .steps button").nth(1).click()
+    title = page.locator("#learn h2").first.text_content()
+    picture = page.locator("#learn svg.frame").first
+    box, view = picture.bounding_box(), picture.get_attribute("viewBox")
+    assert box
+    assert view
+    left, top, width, height = map(float, view.split())
+    picture.click(position={"x": box["width"] * 0.75, "y": box["height"] * 0.25})
+    x, y = left + 0.75 * width, top + 0.25 * height
+    expect(page.locator("#learn .place")).to_contain_text(re.compile(r"Your query \((?!140, 140)"))
+    place = page.locator("#learn .place").text_content() or ""
+    told = [int(number) for number in re.findall(r"\d+", place)[:2]]
+    assert told == [pytest.approx(x, abs=2), pytest.approx(y, abs=2)]
+    state = page.evaluate(f"{VIEWER}.viewer.getState()")
+    assert (state["x"], state["y"]) == (pytest.approx(x, abs=2), pytest.approx(y, abs=2))
+    assert page.locator("#learn h2").first.text_content() == title, "the equation stays"
 
 
 def test_switch_parts_off(visit: Visit, address: str, photograph: Photograph, analysis: Analysis) -> None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from sifa_core.data import Clip
 from sifa_core.errors import ModelError, QueryError
 from sifa_core.explain import Trace, analyze
-from sifa_core.explain.analysis import predict, prepare
+from sifa_core.explain.analysis import CLEAR_CELLS, predict, prepare
 from sifa_core.explain.maps import enlarge, normalise
 from sifa_core.models import create_model
 
@@ -139,11 +139,19 @@ def test_default_query_is_the_most_salient_cell(analysis):
 
 def test_selection_fills_in_and_checks(analysis):
     selection = analysis.select()
-    assert (selection.layer, selection.levels) == ("res5.1", 2)
-    assert selection.query == analysis.default_query("res5.1")
+    assert (selection.layer, selection.levels) == ("res4.1", 2), "res5 has 5 x 4 cells only"
+    assert selection.query == analysis.default_query("res4.1")
     assert analysis.select(layer="res5.0").levels == 1
     with pytest.raises(QueryError, match="first SIFA layer"):
         analysis.select(layer="res5.0", levels=2)
+
+
+def test_the_clear_layer_is_the_last_that_is_fine_enough_to_see_its_points(analysis, monkeypatch):
+    cells = {name: analysis.grid(name).rows * analysis.grid(name).columns for name in analysis.layers}
+    assert cells["res4.1"] >= CLEAR_CELLS > cells["res5.0"]
+    for least, layer in ((1, "res5.1"), (cells["res4.0"] + 1, "res3.0"), (10_000, "res3.0")):
+        monkeypatch.setattr("sifa_core.explain.analysis.CLEAR_CELLS", least)
+        assert analysis.clear_layer == layer
 
 
 def test_a_model_that_skips_the_last_frame(clip):

@@ -29,7 +29,8 @@ export function createPane({ name, label, clip, isInteractive, onResize }) {
   );
   const title = element("span", { class: "what" });
   const detail = element("span", { class: "detail" });
-  const caption = element("figcaption", {}, [title, detail]);
+  const advice = element("span", { class: "detail advice" });
+  const caption = element("figcaption", {}, [title, detail, advice]);
   const figure = element("figure", { class: "pane" }, [caption, screen]);
   const size = { width: 0, height: 0 };
   let dots = 1;
@@ -64,10 +65,11 @@ export function createPane({ name, label, clip, isInteractive, onResize }) {
     measure,
     /** @param {import("./view.js").View} view */
     projection: (view) => projection(view, clip, size),
-    /** @param {string} what @param {string} more */
-    setCaption(what, more) {
+    /** @param {string} what @param {string} time @param {string} help what can be done or seen here */
+    setCaption(what, time, help) {
       title.textContent = what;
-      detail.textContent = more;
+      detail.textContent = time;
+      advice.textContent = `· ${help}`;
     },
     /**
      * @param {CanvasImageSource} image @param {{canvas: HTMLCanvasElement, alpha: number}[]} heats

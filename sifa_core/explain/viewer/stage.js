@@ -107,10 +107,11 @@ export function createStage(analysis, store, actions, onHover, onResize) {
     const following = Math.min(state.t + 1, analysis.frames.length - 1);
     const time = ({ time: seconds }) => `${seconds.toFixed(2)} s`;
     const isLast = following === state.t;
-    left.setCaption(`Frame ${state.t}`, `${time(analysis.frames[state.t])} · ${hint}`);
+    left.setCaption(`Frame ${state.t}`, time(analysis.frames[state.t]), hint);
     right.setCaption(
       `Frame ${following}`,
-      `${time(analysis.frames[following])} · ${isLast ? "the last frame looks at itself" : "where the network looks"}`,
+      time(analysis.frames[following]),
+      isLast ? "the last frame looks at itself" : "where the network looks",
     );
     left.drawPicture(analysis.frames[state.t].image, heatsOver(state.t, state, false), state.view);
     right.drawPicture(analysis.frames[following].image, heatsOver(following, state, true), state.view);
