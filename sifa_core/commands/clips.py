@@ -41,7 +41,7 @@ def _add_explain(commands: Any) -> None:
     parser.add_argument(
         "--query", type=_query, metavar="T,X,Y", help="feature frame and pixel (default: where most moves)"
     )
-    parser.add_argument("--layer", help='a SIFA layer, e.g. "res5.1" (default: the last one that is fine enough to see)')
+    parser.add_argument("--layer", help='a SIFA layer, e.g. "res5.1" (default: the last that is fine enough to see)')
     parser.add_argument(
         "--levels", type=int, choices=(1, 2), help="1: 9 points for k = 3; 2: 81 (default: as many as it has)"
     )

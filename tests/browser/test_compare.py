@@ -78,7 +78,7 @@ def test_two_viewers_follow_each_other(visit: Visit, address: str, photograph: P
     assert state(page, "B")["x"] == state(page, "A")["x"]
     assert state(page, "B")["overlays"]["saliency"] is True
     side(page, "B").locator("select").select_option("res3.0")
-    assert (state(page, "A")["layer"], state(page, "B")["layer"]) == ("res5.1", "res3.0")
+    assert (state(page, "A")["layer"], state(page, "B")["layer"]) == ("res4.1", "res3.0")
 
 
 def test_predictions_are_those_of_both_models(visit: Visit, address: str, checkpoint: Path) -> None:
