@@ -49,7 +49,7 @@ def test_a_link_with_nonsense_shows_what_is_possible(visit: Visit, address: str)
     wait_for_viewer(page)
     now = state(page)
     assert page.locator("#explorer h1").text_content() == "earth_rotates.mp4"
-    assert [now[name] for name in ("t", "x", "layer", "levels")] == [3, -0.5, "res5.1", 2]
+    assert [now[name] for name in ("t", "x", "layer", "levels")] == [3, -0.5, "res4.1", 2]
 
 
 def test_a_link_to_an_unknown_example_says_so_and_shows_the_first(visit: Visit, address: str) -> None:

@@ -138,17 +138,17 @@ def test_keys(open_page, analysis: Analysis) -> None:
     page.keyboard.press("ArrowDown")
     assert (state(page)["x"], state(page)["y"]) == (start["x"] + 2, start["y"] + 2)
     page.keyboard.press("Shift+ArrowLeft")
-    assert state(page)["x"] == pytest.approx(start["x"] + 2 - analysis.grid("res5.1").stride[0])
+    assert state(page)["x"] == pytest.approx(start["x"] + 2 - analysis.grid(start["layer"]).stride[0])
     page.keyboard.press("Enter")
     assert len(state(page)["pins"]) == 1
     page.keyboard.press("Escape")
     assert state(page)["pins"] == []
     page.keyboard.press(".")
     assert state(page)["t"] == start["t"] + 1
-    page.keyboard.press("l")
-    assert (state(page)["layer"], state(page)["levels"]) == ("res3.0", 1)
-    page.keyboard.press("Shift+L")
-    assert (state(page)["layer"], state(page)["levels"]) == ("res5.1", 2)
+    assert start["layer"] == analysis.clear_layer
+    for key, layer in (("l", "res5.0"), ("l", "res5.1"), ("l", "res3.0"), ("Shift+L", "res5.1")):
+        page.keyboard.press(key)
+        assert (state(page)["layer"], state(page)["levels"]) == (layer, analysis.max_levels(layer))
     page.keyboard.press("d")
     assert len(state(page)["points"]["weights"]) == 9
     page.keyboard.press("s")
@@ -342,7 +342,7 @@ def test_drawing_on_hover_takes_less_than_a_screen_refresh(open_page) -> None:
 
 def test_handle_updates_tells_and_leaves(open_page, analysis: Analysis) -> None:
     page = open_page()
-    payload = viewer_payload(analysis, query=(0, 30, 40), layer="res4.1")
+    payload = viewer_payload(analysis, query=(0, 30, 40), layer="res3.0")
     payload["clip"]["name"] = "other.mp4"
     page.evaluate(
         f"""(payload) => {{
@@ -357,7 +357,8 @@ def test_handle_updates_tells_and_leaves(open_page, analysis: Analysis) -> None:
     settle(page)
     expect(page.locator("h1")).to_have_text("other.mp4")
     now = state(page)
-    assert ([now[name] for name in "txy"], now["layer"], now["overlays"]["grid"]) == ([0, 30, 40], "res5.1", True)
+    assert [now[name] for name in "txy"] == [0, 30, 40]
+    assert (now["layer"], now["overlays"]["grid"]) == (analysis.clear_layer, True)
     page.evaluate(f"{HANDLE}.setState({{ t: 2 }}); window.stop(); {HANDLE}.setState({{ t: 1 }})")
     assert page.evaluate("window.changes") == [3, 2]
     page.evaluate(f"{HANDLE}.destroy()")
