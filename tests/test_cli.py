@@ -58,6 +58,7 @@ def test_explain_writes_what_is_asked(capsys, untrained, tmp_path):
     assert code == 0
     assert all(file.stat().st_size > 1000 for file in files)
     assert "res4.1: offsets 0.00 cells" in out
+    assert "fault: The offsets of" in out, "its offsets are dead, and it does not say that it is untrained"
     assert err.count("Wrote") == 3
     saved = json.loads(files[1].read_text())
     assert saved["query"] == {"t": 1, "x": 100.0, "y": 80.0, "layer": "res4.1", "levels": 1}

@@ -130,6 +130,13 @@ class Clip:
             order = generator.permutation(self.num_frames)
         return self._reordered(order, "shuffled")
 
+    def held(self, count: int) -> Clip:
+        """Control in which every run of `count` frames shows its middle one. Raises ClipError for a count below 1."""
+        if count < 1:
+            raise ClipError(f"Frames are held for 1 or more, not for {count}.")
+        order = np.arange(self.num_frames) // count * count + count // 2
+        return self._reordered(np.minimum(order, self.num_frames - 1), "held")
+
     def _reordered(self, order: NDArray[np.int64], what: str) -> Clip:
         # The times of showing stay; which source frame is shown at each of them changes. The digest becomes that of
         # the new frames, so that nothing cached for the original is ever taken for the control.

@@ -233,7 +233,7 @@ class Analysis:
         return self._findings
 
     def controls(self, seed: int = 0) -> list[Control]:
-        """The same clip frozen, reversed and shuffled, each analysed once more: three more runs of the model."""
+        """The same clip frozen, reversed, shuffled and held, each analysed once more: four more runs of the model."""
         from sifa_core.explain.controls import run_controls  # it makes analyses, so it comes after this module
 
         return list(run_controls(self, seed))

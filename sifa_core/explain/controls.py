@@ -23,6 +23,7 @@ MEANINGS = {
     "frozen": "The middle frame all the time. Nothing moves, so whatever rests on motion must go.",
     "reversed": "The same frames backwards. What goes left must go right, what comes closer must move away.",
     "shuffled": "The same frames in a random order. Every picture is there, but no motion makes sense.",
+    "held": "Every feature frame is made of one picture. Only layers that compare feature frames see what moves.",
 }
 """What each control shows, and what to expect of it."""
 
@@ -30,6 +31,7 @@ VERDICTS = {
     "frozen": ("needs no motion", "needs motion"),
     "reversed": ("does not care which way time runs", "turns with time"),
     "shuffled": ("does not need the frames in order", "needs the frames in order"),
+    "held": ("rests on what is seen between feature frames", "needs motion within a feature frame"),
 }
 """What may be said of the prediction if it survives a control, and if it does not."""
 SURVIVING_SHARE = 0.5
@@ -90,15 +92,20 @@ class Control:
         }
 
 
-def control_clips(clip: Clip, seed: int = 0) -> dict[str, Clip]:
-    """The same window frozen, reversed and shuffled, by the names in MEANINGS; `seed` draws the shuffled order."""
-    return {"frozen": clip.frozen(), "reversed": clip.reversed(), "shuffled": clip.shuffled(seed)}
+def control_clips(clip: Clip, temporal_stride: int, seed: int = 0) -> dict[str, Clip]:
+    """The same window frozen, reversed, shuffled and held, by the names in MEANINGS.
+
+    `temporal_stride` frames make a feature frame, all of which show one picture when they are held; with 1 there is
+    nothing to hold. `seed` draws the shuffled order.
+    """
+    clips = {"frozen": clip.frozen(), "reversed": clip.reversed(), "shuffled": clip.shuffled(seed)}
+    return clips | ({"held": clip.held(temporal_stride)} if temporal_stride > 1 else {})
 
 
 def run_controls(analysis: Analysis, seed: int = 0) -> Iterator[Control]:
     """Analyse each control with the model of `analysis`, one after the other."""
     label, probability = analysis.predictions[0]
-    for name, clip in control_clips(analysis.clip, seed).items():
+    for name, clip in control_clips(analysis.clip, analysis.model.temporal_stride, seed).items():
         control = analyze(analysis.model, clip)
         yield Control(name, control, label, probability, dict(control.predictions)[label])
 

@@ -69,6 +69,14 @@ def test_controls(frames):
     assert len({c.sha256 for c in (clip, backwards, frozen, shuffled)}) == 4
 
 
+def test_held_frames_show_the_middle_of_their_run(frames):
+    clip = Clip.from_array(frames)
+    assert clip.held(4).indices.tolist() == [2, 2, 2, 2, 5, 5]
+    assert clip.held(1).indices.tolist() == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(ClipError, match="not for 0"):
+        clip.held(0)
+
+
 def test_frozen_takes_the_middle_by_default(frames):
     assert Clip.from_array(frames).frozen().indices.tolist() == [3] * 6
 

@@ -14,22 +14,24 @@ from sifa_core.models import VideoModel
 
 
 def test_the_clips_hold_the_same_window(clip: Clip):
-    clips = control_clips(clip, seed=1)
-    assert list(clips) == list(MEANINGS) == ["frozen", "reversed", "shuffled"]
+    clips = control_clips(clip, 4, seed=1)
+    assert list(clips) == list(MEANINGS) == ["frozen", "reversed", "shuffled", "held"]
     assert (clips["frozen"].frames == clip.frames[8]).all()
     assert (clips["reversed"].frames == clip.frames[::-1]).all()
     order = clips["shuffled"].indices
     assert sorted(order) == list(range(16))
     assert order.tolist() != list(range(16))
     assert (clips["shuffled"].frames == clip.frames[order]).all()
-    assert (control_clips(clip, seed=1)["shuffled"].indices == order).all()
-    assert (control_clips(clip, seed=2)["shuffled"].indices != order).any()
+    assert (control_clips(clip, 4, seed=1)["shuffled"].indices == order).all()
+    assert (control_clips(clip, 4, seed=2)["shuffled"].indices != order).any()
+    assert clips["held"].indices.tolist() == [2] * 4 + [6] * 4 + [10] * 4 + [14] * 4
+    assert "held" not in control_clips(clip, 1), "there is nothing to hold"
 
 
 def test_each_control_is_an_analysis_of_its_clip(analysis: Analysis, model: VideoModel, clip: Clip):
     controls = analysis.controls(seed=4)
     label, probability = analysis.predictions[0]
-    for control, changed in zip(controls, control_clips(clip, 4).values(), strict=True):
+    for control, changed in zip(controls, control_clips(clip, 4, seed=4).values(), strict=True):
         alone = analyze(model, changed)
         assert torch.equal(control.analysis.logits, alone.logits)
         assert control.label == label
