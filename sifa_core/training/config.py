@@ -65,12 +65,14 @@ class DataConfig:
     """motion15: optimizer steps over which training clips become as hard as the set is."""
     between: float = 0.0
     """motion15: share of training clips whose motion all falls between feature frames, where only SIFA can see it."""
+    between_steps: int = 0
+    """motion15: optimizer steps at the beginning in which all training clips are such: SIFA then learns sooner."""
     workers: int = 1
     """Processes that draw or decode clips; 0 for none beside the training process."""
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "epoch_size", "val_size", "num_frames", "stride", "crop")
-        _at_least(self, 0, "seed", "ramp_steps", "workers")
+        _at_least(self, 0, "seed", "ramp_steps", "between_steps", "workers")
         if not 0 <= self.between <= 1:
             raise ConfigError(f"data.between={self.between} is not possible; it lies from 0 to 1.")
         if self.kind != "motion15":

@@ -27,6 +27,7 @@ def training_data(config: TrainConfig, world: int = 1) -> ClipDataset:
             group=group,
             fresh=True,
             ramp=data.ramp_steps * group * config.run.accumulation,
+            between=data.between_steps * group * config.run.accumulation,
             with_motion=config.optimizer.offset_target == "motion",
         )
     view = View(data.num_frames, data.stride, data.crop, data.short_sides, data.flip, seed=config.run.seed)

@@ -25,7 +25,9 @@ def open_tab(page: Page, name: str = "Offsets") -> None:
 
 
 def wait_for_controls(page: Page) -> None:
-    expect(page.locator(".card h3")).to_have_text(["Original", "Frozen", "Reversed", "Shuffled", "Held"], timeout=60_000)
+    expect(page.locator(".card h3")).to_have_text(
+        ["Original", "Frozen", "Reversed", "Shuffled", "Held"], timeout=60_000
+    )
     expect(page.locator("#notice .busy")).to_have_count(0)
 
 

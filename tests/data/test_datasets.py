@@ -272,5 +272,9 @@ def test_motion_between_feature_frames_only():
     config = replace(clean, num_frames=8, height=32, width=32)
     clips = MotionDataset("val", 10, config, control="between")
     np.testing.assert_array_equal(clips[(4, 4)].clips[0], render(0, "val", 4, replace(config, between=1.0)).frames)
+    first = MotionDataset("train", 9, config, fresh=True, between=2)
+    for position, share in ((0, 1.0), (1, 1.0), (2, 0.0)):
+        drawn = render(0, "train", position, replace(config, between=share)).frames
+        np.testing.assert_array_equal(first[(0, position)].clips[0], drawn)
     share = np.mean([render(0, "train", i, replace(config, between=0.5)).facts["hold"] == 4 for i in range(200)])
     assert 0.45 < share < 0.7, "half of them, and 15 % of the others by chance"

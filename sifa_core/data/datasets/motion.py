@@ -29,6 +29,7 @@ class MotionDataset:
         group: positions that share a shape, the global batch size.
         fresh: draw a new clip for every position of the stream instead of repeating `size` clips in every epoch.
         ramp: positions over which the difficulty rises from a third to the config's; 0 for none.
+        between: positions at the beginning in which all motion falls between feature frames.
         control: one of CONTROLS; takes the order of the frames away, or all motion, or all that lies within a feature
             frame.
         with_motion: samples also tell how their cells truly move.
@@ -47,6 +48,7 @@ class MotionDataset:
         group: int = 1,
         fresh: bool = False,
         ramp: int = 0,
+        between: int = 0,
         control: str = "none",
         with_motion: bool = False,
     ) -> None:
@@ -57,7 +59,7 @@ class MotionDataset:
         if control == "between":
             self.config = replace(self.config, between=1.0)
         self.shapes, self.group, self.fresh, self.ramp, self.control = shapes, group, fresh, ramp, control
-        self.with_motion = with_motion
+        self.between, self.with_motion = between, with_motion
 
     def __len__(self) -> int:
         return self.size
@@ -70,6 +72,8 @@ class MotionDataset:
             config = replace(config, height=self.shapes[shape][0], width=self.shapes[shape][1])
         if self.ramp > 0 and position < self.ramp:
             config = replace(config, difficulty=config.difficulty * (1 + 2 * position / self.ramp) / 3)
+        if position < self.between:
+            config = replace(config, between=1.0)
         sample = render(self.seed, self.split, position if self.fresh else index, config, cell_motion=self.with_motion)
         return Item(self._ordered(sample.frames, index)[None], sample.label, sample.speed, sample.cell_motion)
 
