@@ -11,8 +11,10 @@ import gradio as gr
 
 from app.service import Service
 from app.uploads import only_uploads
-from sifa_core import Analysis, SifaError
+from sifa_core import SifaError
 from sifa_core.errors import QueryError
+from sifa_core.explain.analysis import predict as predict_clips
+from sifa_core.explain.analysis import video_clips
 from sifa_core.explain.export import describe
 
 log = logging.getLogger("app")
@@ -23,19 +25,21 @@ Answer = dict[str, Any]
 def add_endpoints(service: Service, **queue: Any) -> None:
     """Add both endpoints to the page that is being built."""
 
-    def open_clip(clip: str | None, example: str) -> Analysis:
+    def check(clip: str | None, example: str) -> None:
         if bool(clip) == bool(example):
             raise QueryError("Give either a clip or the name of an example.")
-        return service.analysis(service.open_example(example)) if example else service.analyze_once(str(clip))
 
     @_plain_errors
     def predict(clip: str | None = None, example: str = "", top: float = 5) -> Answer:
-        """What the model thinks a clip shows: the `top` most probable classes, or null while it is untrained."""
+        """What the model thinks a whole video shows, the mean over clips spread over it: the `top` most probable
+        classes, or null while it is untrained."""
         if not isinstance(top, (int, float)) or not top >= 1:
             raise QueryError(f"top={top!r} is not possible; it is a whole number of at least 1.")
-        analysis = open_clip(clip, example)
-        info, source = analysis.info, analysis.clip.source
-        best = analysis.predictions[: int(top)]
+        check(clip, example)
+        clips = video_clips(service.model, service.example(example).path if example else str(clip))
+        info, source = service.model.info, clips[0].source
+        with service.model_lock:
+            best = predict_clips(service.model, *clips)[: int(top)]
         return {
             "model": {"name": info.name, "status": info.status, "sha256": info.sha256},
             "clip": {"name": source.name, "sha256": source.sha256},
@@ -55,7 +59,8 @@ def add_endpoints(service: Service, **queue: Any) -> None:
         levels: int | None = None,
     ) -> Answer:
         """The numbers behind Figure 5 of one query: points, weights, maps, statistics. What is left out is chosen."""
-        analysis = open_clip(clip, example)
+        check(clip, example)
+        analysis = service.analysis(service.open_example(example)) if example else service.analyze_once(str(clip))
         with service.model_lock:
             return describe(analysis, analysis.select(_query(frame, x, y), layer or None, levels))
 

@@ -100,7 +100,7 @@ def build_page(service: Service) -> gr.Blocks:
             yield {notice: fragments.progress("Reading the clip"), upload: None}
             clip = service.read(path)  # the file goes with the next sweep: another visitor may have sent the same one
             yield {notice: fragments.progress("Running the model")}
-            yield arrive(service.analyze(clip))
+            yield arrive(service.analyze(clip, path))
 
         def download(kind: str) -> Callable[..., Iterator[Updates]]:
             @visit.guard

@@ -92,11 +92,13 @@ class Service:
             clip = sifa.read_clip(path, frames, max_short_side=_short_side(frames, long / short))
         return clip
 
-    def analyze(self, clip: Clip) -> str:
-        """Run the model on a clip, keep the analysis with its payload, and return its token."""
+    def analyze(self, clip: Clip, path: str | Path | None = None) -> str:
+        """Run the model on a clip, and on all of the video at `path` if that is given; keep the analysis with its
+        payload and return its token."""
         with self.model_lock:
             analysis = sifa.analyze(self.model, clip)
-            kept = Kept(analysis, viewer_payload(analysis))
+            video = sifa.predict_video(self.model, path) if path is not None and self.model.info.is_trained else None
+            kept = Kept(analysis, viewer_payload(analysis, video=video))
         return self.cache.put(kept)
 
     def analyze_once(self, path: str | Path) -> Analysis:
@@ -116,7 +118,7 @@ class Service:
         with self.model_lock:
             token = self.kept_example(name)
             if token is None:
-                token = self._example_tokens[name] = self.analyze(self.read(example.path))
+                token = self._example_tokens[name] = self.analyze(self.read(example.path), example.path)
         return token
 
     def kept(self, token: str) -> Kept:

@@ -7,9 +7,10 @@ analysis = sifa.analyze(model, clip)
 analysis.save("walk.html")
 """
 
-from sifa_core.data import Clip, read_clip
+from sifa_core.data import Clip, read_clip, read_views
 from sifa_core.errors import SifaError
 from sifa_core.explain import Analysis, SamplingPoints, analyze
+from sifa_core.explain.analysis import predict_video
 from sifa_core.models import create_model, load_model, model_names
 from sifa_core.ops import sifa_attention
 
@@ -25,6 +26,8 @@ __all__ = [
     "create_model",
     "load_model",
     "model_names",
+    "predict_video",
     "read_clip",
+    "read_views",
     "sifa_attention",
 ]

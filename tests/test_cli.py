@@ -38,6 +38,15 @@ def test_predict_prints_labels_and_probabilities(capsys, untrained):
     assert all("%" in line and "class" in line for line in lines[1:])
 
 
+def test_predict_is_of_the_whole_video_unless_a_part_is_named(capsys, untrained):
+    code, out, _ = run(capsys, "predict", CLIP, "--model", untrained, "--json", "--views", "3", "--top", "2")
+    assert code == 0
+    (row,) = json.loads(out)["clips"]
+    assert row["views"] == 3
+    expected = sifa_core.predict_video(sifa_core.load_model(untrained), CLIP, 3)[:2]
+    assert [tuple(each) for each in row["predictions"]] == [(label, pytest.approx(p)) for label, p in expected]
+
+
 def test_predict_json_is_the_api(capsys, untrained):
     code, out, _ = run(capsys, "predict", CLIP, CLIP, "--model", untrained, "--json", "--start", "3", "--stride", "2")
     assert code == 0

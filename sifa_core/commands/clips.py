@@ -10,6 +10,9 @@ from typing import Any
 
 from sifa_core.commands.options import Bar, add_model_options, load, whole_number
 
+VIEWS = 10
+"""As `sifa_core.explain.analysis.VIEWS`, which is slow to import."""
+
 
 def add(commands: Any) -> None:
     """Add the commands to the parser."""
@@ -18,8 +21,16 @@ def add(commands: Any) -> None:
 
 
 def _add_predict(commands: Any) -> None:
-    parser = commands.add_parser("predict", help="what a model thinks each clip shows")
+    parser = commands.add_parser("predict", help="what a model thinks each video shows")
     parser.add_argument("clips", nargs="+", metavar="CLIP", help="video files")
+    parser.add_argument(
+        "--views",
+        type=whole_number(1),
+        default=VIEWS,
+        metavar="N",
+        help=f"clips spread over the video, whose probabilities are averaged (default {VIEWS}); one with --start or "
+        "--stride",
+    )
     parser.add_argument("--top", type=whole_number(1), default=5, metavar="N", help="classes to print (default 5)")
     parser.add_argument("--json", action="store_true", help="print one JSON list instead of text")
     add_model_options(parser)
@@ -56,15 +67,19 @@ def _add_explain(commands: Any) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     import sifa_core as sifa
-    from sifa_core.explain.analysis import predict
+    from sifa_core.explain.analysis import predict, video_clips
 
     model = load(options)
     rows: list[dict[str, Any]] = []
     progress = Bar("clip")
     for done, name in enumerate(options.clips, start=1):
-        clip = sifa.read_clip(name, model.info.num_frames, start=options.start, stride=options.stride)
-        predictions = predict(model, clip)[: options.top] if model.info.is_trained else None
-        rows.append({"clip": clip.source.name, "sha256": clip.sha256, "predictions": predictions})
+        if options.start is None and options.stride == "auto":
+            clips = video_clips(model, name, options.views)
+        else:
+            clips = [sifa.read_clip(name, model.info.num_frames, start=options.start, stride=options.stride)]
+        predictions = predict(model, *clips)[: options.top] if model.info.is_trained else None
+        facts = {"clip": clips[0].source.name, "sha256": clips[0].sha256, "views": len(clips)}
+        rows.append(facts | {"predictions": predictions})
         progress(done, len(options.clips))
     facts = {"name": model.info.name, "status": model.info.status, "sha256": model.info.sha256}
     if options.json:

@@ -17,7 +17,7 @@ from sifa_core.data.clip import Clip, ClipSource
 from sifa_core.data.limits import Limits
 from sifa_core.data.opening import VideoFile, display_name, open_file
 from sifa_core.data.passes import Survey, pictures, survey
-from sifa_core.data.sampling import Window, auto_window, is_variable
+from sifa_core.data.sampling import Window, auto_window, is_variable, uniform_clips
 from sifa_core.errors import BrokenVideoError, ClipError, ClipTooShortError
 
 _MOST_FRAMES = 256
@@ -62,6 +62,30 @@ def read_clip(
         window = auto_window(timestamps, motion, num_frames, start=start, stride=stride)
         asked_stride = None if stride == "auto" else stride
         return _clip(path, file, limits, found, timestamps, window, asked_stride)
+
+
+def read_views(
+    path: str | os.PathLike[str],
+    num_frames: int = 16,
+    views: int = 10,
+    *,
+    max_short_side: int = 720,
+    limits: Limits | None = None,
+) -> list[Clip]:
+    """Clips spread evenly over the whole video, all with the stride that `read_clip` picks; for predicting a video.
+
+    There are fewer than `views` where the video is too short for them to differ. Raises as `read_clip` does.
+    """
+    limits = limits or Limits()
+    _check_number("num_frames", num_frames, 1, _MOST_FRAMES)
+    _check_number("views", views, 1, _MOST_FRAMES)
+    _check_number("max_short_side", max_short_side, 1, None)
+    with open_file(path, limits) as file:
+        found = survey(file, limits, max_short_side, thumbnails=True)
+        timestamps = _checked_timestamps(file, limits, found, 0)
+        stride = auto_window(timestamps, motion_between(found.thumbnails), num_frames).stride
+        spread = np.unique(uniform_clips(timestamps, num_frames, stride, views), axis=0)
+        return [_clip(path, file, limits, found, timestamps, Window(indices, stride), None) for indices in spread]
 
 
 def read_frames(

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sifa_core.data import Clip
+from sifa_core.data import Clip, read_views
 from sifa_core.data.transforms import to_model_input
 from sifa_core.errors import ModelError, QueryError
 from sifa_core.explain.flow import FlowAgreement, agreement, estimated_flow, given_flow, true_motion
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 Target = int | str | None
 
+VIEWS = 10
+"""Clips of a video over which its prediction is averaged (section 4.1, "Inference Strategy")."""
 CLEAR_CELLS = 32
 """Cells of a map that are enough to see on a picture which way its sampling points were moved."""
 """A class by number or label; None means the one predicted."""
@@ -70,11 +72,25 @@ def analyze(model: VideoModel, clip: Clip, *, progress: Callable[[str], None] | 
     return Analysis(model, clip, video, logits[0].float().cpu(), trace.layers)
 
 
-def predict(model: VideoModel, clip: Clip) -> list[tuple[str, float]]:
-    """(label, probability) of `clip`, most probable first; for models with or without SIFA layers."""
+def predict(model: VideoModel, *clips: Clip) -> list[tuple[str, float]]:
+    """(label, probability), most probable first, the mean over `clips`; for models with or without SIFA layers."""
     model.eval()
     with torch.inference_mode():
-        return rank(model(prepare(model, clip))[0].float().cpu(), model.info.labels)
+        shares = [model(prepare(model, clip))[0].float().cpu().softmax(0) for clip in clips]
+    return rank(torch.stack(shares).mean(0), model.info.labels)
+
+
+def predict_video(model: VideoModel, path: str | Path, views: int = VIEWS) -> list[tuple[str, float]]:
+    """`predict` for a whole video: the mean over clips spread evenly over it (section 4.1, "Inference Strategy").
+
+    Raises ClipError and its subclasses.
+    """
+    return predict(model, *video_clips(model, path, views))
+
+
+def video_clips(model: VideoModel, path: str | Path, views: int = VIEWS) -> list[Clip]:
+    """The clips over which `predict_video` takes the mean, no larger than the model needs; raises as that does."""
+    return read_views(path, model.info.num_frames, views, max_short_side=2 * model.info.input_size)
 
 
 def prepare(model: VideoModel, clip: Clip) -> Tensor:
@@ -86,9 +102,8 @@ def prepare(model: VideoModel, clip: Clip) -> Tensor:
     return video.to(next(model.parameters()).device)
 
 
-def rank(logits: Tensor, labels: Sequence[str]) -> list[tuple[str, float]]:
-    """Logits (classes,) as (label, probability), most probable first."""
-    probabilities = logits.softmax(0)
+def rank(probabilities: Tensor, labels: Sequence[str]) -> list[tuple[str, float]]:
+    """Probabilities (classes,) as (label, probability), most probable first."""
     return [
         (labels[number], float(probabilities[number])) for number in probabilities.argsort(descending=True).tolist()
     ]
@@ -136,7 +151,7 @@ class Analysis:
     @cached_property
     def predictions(self) -> list[tuple[str, float]]:
         """(label, probability), most probable first. Meaningless if `info.is_trained` is false."""
-        return rank(self.logits, self.info.labels)
+        return rank(self.logits.softmax(0), self.info.labels)
 
     def sampling_points(self, query: Query, layer: str | None = None, levels: int = 1) -> SamplingPoints:
         """Where `query` = (t, x, y) looks in the next frame, read bilinearly between cells of `layer`.

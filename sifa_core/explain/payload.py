@@ -8,6 +8,7 @@ Format "sifa-viewer/1"; lengths in pixels of the clip as shown, (x, y), pixel ce
     clip            name, sha256, width, height, fps, duration, frames, first_time, last_time
     model           name, status ("demo" | "own" | "untrained"), source, sha256, classes
     predictions     [{label, probability}], most probable first, or null if the model is untrained
+    video           the same of the whole video that the clip is from, or null where that is not known
     frames          T x {index: frame of the clip, time: seconds, picture: JPEG}
     thumbnails      [{t: feature frame that the picture belongs to, index, picture: JPEG}] in the order of the clip
     layers          [{name, stage, kernel_size, rows: h, columns: w, attended: A, max_levels: 1 | 2,
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -57,12 +59,13 @@ def viewer_payload(
     layer: str | None = None,
     levels: int | None = None,
     target: Target = None,
+    video: Sequence[tuple[str, float]] | None = None,
 ) -> dict[str, Any]:
     """The payload of `analysis` in the format described above.
 
     `query`, `layer` and `levels` say what is shown first (by default the most salient place of the middle frame in
     `Analysis.clear_layer`, with as many levels as it has); `target` is the class that Grad-CAM explains, by default the
-    one that is predicted.
+    one that is predicted. `video` is what `predict_video` says of the video that the clip is from.
 
     Raises QueryError for a layer, point, number of levels or class that does not exist.
     """
@@ -71,7 +74,8 @@ def viewer_payload(
         "format": FORMAT,
         "clip": _clip_facts(analysis),
         "model": _model_facts(analysis),
-        "predictions": _predictions(analysis),
+        "predictions": _predictions(analysis, analysis.predictions),
+        "video": None if video is None else _predictions(analysis, video),
         "frames": _frames(analysis),
         "thumbnails": _thumbnails(analysis),
         "layers": [_layer(analysis, name) for name in analysis.layers],
@@ -144,10 +148,10 @@ def _model_facts(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _predictions(analysis: Analysis) -> list[dict[str, Any]] | None:
+def _predictions(analysis: Analysis, found: Sequence[tuple[str, float]]) -> list[dict[str, Any]] | None:
     if not analysis.info.is_trained:
         return None
-    best = analysis.predictions[:SHOWN_PREDICTIONS]
+    best = found[:SHOWN_PREDICTIONS]
     return [{"label": label, "probability": _finite(probability)} for label, probability in best]
 
 

@@ -33,6 +33,7 @@ def test_pick_an_example_and_ask_twice(
     first = picture(page, FIGURE)
     expect(page.locator("#masthead .badge")).to_have_text("own")
     expect(page.locator(".prediction-group li")).to_have_count(5)
+    expect(page.locator(".prediction-group .whole")).to_contain_text("Whole video: ")
     photograph(page, "opened")
     open_example(page, "cockatoo_moves_right")
     chosen = page.locator('#examples button[aria-pressed="true"]')

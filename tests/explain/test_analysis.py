@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from sifa_core.data import Clip
 from sifa_core.errors import ModelError, QueryError
 from sifa_core.explain import Trace, analyze
-from sifa_core.explain.analysis import CLEAR_CELLS, predict, prepare
+from sifa_core.explain.analysis import CLEAR_CELLS, predict, predict_video, prepare, video_clips
 from sifa_core.explain.maps import enlarge, normalise
 from sifa_core.models import create_model
+from sifa_core.paths import EXAMPLE_CLIPS
 
 
 def hook_counts(model):
@@ -183,3 +184,18 @@ def test_controls_differ_as_they_should(model, clip):
     for layer in frozen.traces.values():  # nothing moves, so every pair of frames looks the same
         assert np.ptp(layer.saliency, axis=0).max() < 1e-4
     assert not np.allclose(analyze(model, clip.reversed()).logits, analyze(model, clip).logits)
+
+
+def test_a_video_is_predicted_by_the_mean_over_clips_spread_over_it():
+    model = create_model("sifa_net_tiny")
+    path = EXAMPLE_CLIPS / "cockatoo_moves_right.mp4"
+    clips = video_clips(model, path, views=3)
+    assert [clip.indices[0] for clip in clips] == [0, 26, 52]
+    assert all((np.diff(clip.indices) == clips[0].source.stride).all() for clip in clips)
+    assert min(clips[0].frames.shape[1:3]) == 2 * model.info.input_size
+    single = [dict(predict(model, clip)) for clip in clips]
+    for label, share in predict_video(model, path, views=3):
+        assert share == pytest.approx(np.mean([each[label] for each in single]), abs=1e-6)
+    probabilities = [share for _, share in predict_video(model, path)]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1)

@@ -143,3 +143,14 @@ def test_a_large_payload_holds_back_the_layers_that_are_not_shown_first(analysis
         assert len(json.dumps(light)) < len(json.dumps(full))
     with pytest.raises(QueryError, match="'res9'"):
         layer_arrays(payload, "res9")
+
+
+def test_what_is_said_of_the_whole_video_goes_along(
+    analysis: Analysis, payload: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(f"class {i}", (10 - i) / 55) for i in range(10)]
+    assert payload["video"] is None
+    assert viewer_payload(analysis, video=rows)["video"] is None, "an untrained model says nothing"
+    monkeypatch.setattr(analysis, "info", dataclasses.replace(analysis.info, status="own"))
+    video = viewer_payload(analysis, video=rows)["video"]
+    assert [(row["label"], row["probability"]) for row in video] == rows[:5]

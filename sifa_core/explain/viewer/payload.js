@@ -16,7 +16,8 @@
  *
  * @typedef {object} Analysis
  * @property {Record<string, any>} clip @property {Record<string, any>} model
- * @property {{label: string, probability: number}[] | null} predictions
+ * @property {{label: string, probability: number}[] | null} predictions of the clip
+ * @property {{label: string, probability: number}[] | null} video predictions of the whole video, if they are known
  * @property {{index: number, time: number, image: HTMLImageElement}[]} frames
  * @property {Thumbnail[]} thumbnails
  * @property {Layer[]} layers @property {Map<string, Layer>} layer by name
@@ -97,6 +98,7 @@ export function decodePayload(payload) {
     clip: payload.clip,
     model: payload.model,
     predictions: payload.predictions,
+    video: payload.video,
     frames,
     thumbnails: payload.thumbnails.map(withImage),
     ...decodeLayers(payload),
