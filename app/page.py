@@ -98,9 +98,9 @@ def build_page(service: Service) -> gr.Blocks:
             if path is None:
                 return
             yield {notice: fragments.progress("Reading the clip"), upload: None}
-            clip = service.read(path)  # the file goes with the next sweep: another visitor may have sent the same one
+            read = service.read(path)  # the file goes with the next sweep: another visitor may have sent the same one
             yield {notice: fragments.progress("Running the model")}
-            yield arrive(service.analyze(clip, path))
+            yield arrive(service.analyze(*read))
 
         def download(kind: str) -> Callable[..., Iterator[Updates]]:
             @visit.guard

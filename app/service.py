@@ -15,6 +15,7 @@ from app.cache import AnalysisCache, Kept
 from app.examples import Example, find_examples
 from app.models import MAIN, ModelShelf
 from sifa_core import Analysis, Clip, SifaError
+from sifa_core.explain.analysis import VIEWS, predict
 from sifa_core.explain.payload import layer_arrays, viewer_payload
 from sifa_core.models import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
@@ -82,28 +83,29 @@ class Service:
             raise UnknownExampleError(f"There is no example {name!r}; choose one of: {known}.")
         return self.examples[name]
 
-    def read(self, path: str | Path) -> Clip:
-        """The clip of a file, as many frames as the model takes, small enough to be kept. Raises ClipError."""
+    def read(self, path: str | Path) -> tuple[Clip, list[Clip]]:
+        """The clip of a file, as many frames as the model takes, small enough to be kept, and clips spread over the
+        whole file, see `predict_video`. Raises ClipError."""
         frames = self.model.info.num_frames
         side = _short_side(frames, WIDE_ASPECT)
-        clip = sifa.read_clip(path, frames, max_short_side=side)
+        clip, spread = sifa.read_views(path, frames, VIEWS, max_short_side=side)
         if clip.frames.nbytes > FRAME_BYTES:  # wider than usual
             long, short = max(clip.width, clip.height), min(clip.width, clip.height)
-            clip = sifa.read_clip(path, frames, max_short_side=_short_side(frames, long / short))
-        return clip
+            clip, spread = sifa.read_views(path, frames, VIEWS, max_short_side=_short_side(frames, long / short))
+        return clip, spread
 
-    def analyze(self, clip: Clip, path: str | Path | None = None) -> str:
-        """Run the model on a clip, and on all of the video at `path` if that is given; keep the analysis with its
-        payload and return its token."""
+    def analyze(self, clip: Clip, spread: Sequence[Clip] = ()) -> str:
+        """Run the model on a clip, and on those spread over its video; keep the analysis with its payload and return
+        its token."""
         with self.model_lock:
             analysis = sifa.analyze(self.model, clip)
-            video = sifa.predict_video(self.model, path) if path is not None and self.model.info.is_trained else None
+            video = predict(self.model, *spread) if spread and self.model.info.is_trained else None
             kept = Kept(analysis, viewer_payload(analysis, video=video))
         return self.cache.put(kept)
 
     def analyze_once(self, path: str | Path) -> Analysis:
         """The analysis of a file that nobody will ask for again, so it is not kept."""
-        clip = self.read(path)
+        clip, _ = self.read(path)
         with self.model_lock:
             return sifa.analyze(self.model, clip)
 
@@ -118,7 +120,7 @@ class Service:
         with self.model_lock:
             token = self.kept_example(name)
             if token is None:
-                token = self._example_tokens[name] = self.analyze(self.read(example.path), example.path)
+                token = self._example_tokens[name] = self.analyze(*self.read(example.path))
         return token
 
     def kept(self, token: str) -> Kept:

@@ -61,7 +61,8 @@ def read_clip(
         motion = np.zeros(len(timestamps)) if fixed else motion_between(found.thumbnails)
         window = auto_window(timestamps, motion, num_frames, start=start, stride=stride)
         asked_stride = None if stride == "auto" else stride
-        return _clip(path, file, limits, found, timestamps, window, asked_stride)
+        frames = pictures(file, limits, found, window.indices)
+        return _clip(path, file, found, timestamps, window, asked_stride, frames)
 
 
 def read_views(
@@ -71,8 +72,8 @@ def read_views(
     *,
     max_short_side: int = 720,
     limits: Limits | None = None,
-) -> list[Clip]:
-    """Clips spread evenly over the whole video, all with the stride that `read_clip` picks; for predicting a video.
+) -> tuple[Clip, list[Clip]]:
+    """What `read_clip` gives, and clips with its stride that are spread evenly over the whole video, in one reading.
 
     There are fewer than `views` where the video is too short for them to differ. Raises as `read_clip` does.
     """
@@ -83,9 +84,16 @@ def read_views(
     with open_file(path, limits) as file:
         found = survey(file, limits, max_short_side, thumbnails=True)
         timestamps = _checked_timestamps(file, limits, found, 0)
-        stride = auto_window(timestamps, motion_between(found.thumbnails), num_frames).stride
-        spread = np.unique(uniform_clips(timestamps, num_frames, stride, views), axis=0)
-        return [_clip(path, file, limits, found, timestamps, Window(indices, stride), None) for indices in spread]
+        window = auto_window(timestamps, motion_between(found.thumbnails), num_frames)
+        spread = np.unique(uniform_clips(timestamps, num_frames, window.stride, views), axis=0)
+        windows = [window, *(Window(indices, window.stride) for indices in spread)]
+        needed = np.unique(np.concatenate([each.indices for each in windows]))
+        frames = pictures(file, limits, found, needed)
+        clip, *others = (
+            _clip(path, file, found, timestamps, each, None, frames[np.searchsorted(needed, each.indices)])
+            for each in windows
+        )
+        return clip, others
 
 
 def read_frames(
@@ -104,7 +112,9 @@ def read_frames(
     with open_file(path, limits) as file:
         found = survey(file, limits, max_short_side, thumbnails=False)
         timestamps = _checked_timestamps(file, limits, found, 0)
-        return _clip(path, file, limits, found, timestamps, choose(timestamps), None)
+        window = choose(timestamps)
+        frames = pictures(file, limits, found, window.indices)
+        return _clip(path, file, found, timestamps, window, None, frames)
 
 
 def _checked_timestamps(file: VideoFile, limits: Limits, found: Survey, start: int) -> NDArray[np.float64]:
@@ -123,11 +133,11 @@ def _checked_timestamps(file: VideoFile, limits: Limits, found: Survey, start: i
 def _clip(
     path: str | os.PathLike[str],
     file: VideoFile,
-    limits: Limits,
     found: Survey,
     timestamps: NDArray[np.float64],
     window: Window,
     asked_stride: int | None,
+    frames: NDArray[np.uint8],
 ) -> Clip:
     assert found.show is not None
     average_interval = float(timestamps[-1] / (len(timestamps) - 1))
@@ -145,7 +155,6 @@ def _clip(
         stride=window.stride,
         warnings=_warnings(found, window, asked_stride),
     )
-    frames = pictures(file, limits, found, window.indices)
     return Clip(frames, timestamps[window.indices], window.indices, source)
 
 

@@ -90,7 +90,7 @@ def predict_video(model: VideoModel, path: str | Path, views: int = VIEWS) -> li
 
 def video_clips(model: VideoModel, path: str | Path, views: int = VIEWS) -> list[Clip]:
     """The clips over which `predict_video` takes the mean, no larger than the model needs; raises as that does."""
-    return read_views(path, model.info.num_frames, views, max_short_side=2 * model.info.input_size)
+    return read_views(path, model.info.num_frames, views, max_short_side=2 * model.info.input_size)[1]
 
 
 def prepare(model: VideoModel, clip: Clip) -> Tensor:

@@ -84,7 +84,7 @@ def test_a_forgotten_analysis_is_told_in_words(service: Service) -> None:
 
 def test_a_visit_stays_within_twenty_megabytes(service: Service, tmp_path: Path) -> None:
     for width, height in ((1280, 720), (720, 1280)):
-        clip = service.read(write_video(tmp_path / f"{width}.mp4", width, height))
+        clip, _ = service.read(write_video(tmp_path / f"{width}.mp4", width, height))
         assert min(clip.width, clip.height) == 360
         assert clip.num_frames == service.model.info.num_frames
         assert clip.frames.nbytes <= FRAME_BYTES
@@ -92,7 +92,7 @@ def test_a_visit_stays_within_twenty_megabytes(service: Service, tmp_path: Path)
 
 
 def test_a_very_wide_clip_is_reduced_further(service: Service, tmp_path: Path) -> None:
-    clip = service.read(write_video(tmp_path / "wide.mp4", 2048, 360))
+    clip, _ = service.read(write_video(tmp_path / "wide.mp4", 2048, 360))
     assert clip.height < 300
     assert clip.frames.nbytes <= FRAME_BYTES
     assert clip.width / clip.height == pytest.approx(2048 / 360, rel=0.02)
