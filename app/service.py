@@ -86,12 +86,13 @@ class Service:
     def read(self, path: str | Path) -> tuple[Clip, list[Clip]]:
         """The clip of a file, as many frames as the model takes, small enough to be kept, and clips spread over the
         whole file, see `predict_video`. Raises ClipError."""
-        frames = self.model.info.num_frames
+        frames, small = self.model.info.num_frames, 2 * self.model.info.input_size
         side = _short_side(frames, WIDE_ASPECT)
-        clip, spread = sifa.read_views(path, frames, VIEWS, max_short_side=side)
+        clip, spread = sifa.read_views(path, frames, VIEWS, max_short_side=side, view_short_side=small)
         if clip.frames.nbytes > FRAME_BYTES:  # wider than usual
             long, short = max(clip.width, clip.height), min(clip.width, clip.height)
-            clip, spread = sifa.read_views(path, frames, VIEWS, max_short_side=_short_side(frames, long / short))
+            side = _short_side(frames, long / short)
+            clip, spread = sifa.read_views(path, frames, VIEWS, max_short_side=side, view_short_side=small)
         return clip, spread
 
     def analyze(self, clip: Clip, spread: Sequence[Clip] = ()) -> str:

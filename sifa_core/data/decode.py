@@ -71,11 +71,13 @@ def read_views(
     views: int = 10,
     *,
     max_short_side: int = 720,
+    view_short_side: int | None = None,
     limits: Limits | None = None,
 ) -> tuple[Clip, list[Clip]]:
     """What `read_clip` gives, and clips with its stride that are spread evenly over the whole video, in one reading.
 
-    There are fewer than `views` where the video is too short for them to differ. Raises as `read_clip` does.
+    The latter's pictures are reduced to `view_short_side`, if that is given. There are fewer than `views` of them where
+    the video is too short for them to differ. Raises as `read_clip` does.
     """
     limits = limits or Limits()
     _check_number("num_frames", num_frames, 1, _MOST_FRAMES)
@@ -86,14 +88,16 @@ def read_views(
         timestamps = _checked_timestamps(file, limits, found, 0)
         window = auto_window(timestamps, motion_between(found.thumbnails), num_frames)
         spread = np.unique(uniform_clips(timestamps, num_frames, window.stride, views), axis=0)
-        windows = [window, *(Window(indices, window.stride) for indices in spread)]
-        needed = np.unique(np.concatenate([each.indices for each in windows]))
-        frames = pictures(file, limits, found, needed)
-        clip, *others = (
-            _clip(path, file, found, timestamps, each, None, frames[np.searchsorted(needed, each.indices)])
-            for each in windows
-        )
-        return clip, others
+        frames = pictures(file, limits, found, window.indices)
+        clip = _clip(path, file, found, timestamps, window, None, frames)
+        needed = np.unique(spread)
+        frames = pictures(file, limits, found, needed, view_short_side)
+        return clip, [
+            _clip(
+                path, file, found, timestamps, Window(each, window.stride), None, frames[np.searchsorted(needed, each)]
+            )
+            for each in spread
+        ]
 
 
 def read_frames(

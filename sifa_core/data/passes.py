@@ -79,10 +79,15 @@ def survey(file: VideoFile, limits: Limits, max_short_side: int, *, thumbnails: 
     return found
 
 
-def pictures(file: VideoFile, limits: Limits, found: Survey, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """uint8 [T, H, W, 3] of the frames with these numbers. Raises BrokenVideoError, ClipTooLargeError."""
+def pictures(
+    file: VideoFile, limits: Limits, found: Survey, indices: NDArray[np.int64], max_short_side: int | None = None
+) -> NDArray[np.uint8]:
+    """uint8 [T, H, W, 3] of the frames with these numbers, smaller than `found` says if `max_short_side` is.
+
+    Raises BrokenVideoError, ClipTooLargeError.
+    """
     assert found.show is not None
-    show = found.show
+    show = found.show if max_short_side is None else found.show.reduced(max_short_side)
     size = len(indices) * show.height * show.width * 3
     if size > limits.max_clip_bytes:
         raise ClipTooLargeError(

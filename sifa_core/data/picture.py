@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -37,6 +37,11 @@ class Presentation:
     flip_y: bool
     rotation: int
     """Degrees clockwise: 0, 90, 180 or 270."""
+
+    def reduced(self, max_short_side: int) -> Presentation:
+        """The same with pictures of at most this short side."""
+        scale = min(1.0, max_short_side / min(self.width, self.height))
+        return replace(self, width=max(1, round(self.width * scale)), height=max(1, round(self.height * scale)))
 
 
 def presentation(frame: av.VideoFrame, pixel_aspect: Fraction | None, max_short_side: int) -> Presentation:

@@ -7,8 +7,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from sifa_core.data import Clip, read_clip
+from sifa_core.data import Clip, read_clip, read_views
 from sifa_core.errors import ClipError, ClipTooShortError
+from sifa_core.paths import EXAMPLE_CLIPS
 
 
 @pytest.fixture
@@ -122,3 +123,18 @@ def test_times_and_indices_must_fit(frames):
         Clip(frames, np.zeros(5), np.zeros(6, np.int64), source)
     with pytest.raises(ClipError, match="6 frames needs as many indices"):
         Clip(frames, np.zeros(6), np.zeros(7, np.int64), source)
+
+
+def test_a_video_is_read_once_for_its_clip_and_for_clips_spread_over_it():
+    path = EXAMPLE_CLIPS / "cockatoo_moves_right.mp4"
+    clip, spread = read_views(path, 8, 4, max_short_side=90, view_short_side=45)
+    alone = read_clip(path, 8, max_short_side=90)
+    np.testing.assert_array_equal(clip.frames, alone.frames)
+    assert clip.sha256 == alone.sha256
+    assert len(spread) == 4
+    assert spread[0].indices[0] == 0
+    assert spread[-1].indices[-1] == clip.source.num_frames - 1
+    for view in spread:
+        assert view.frames.shape == (8, 45, 80, 3)
+        own = read_clip(path, 8, start=int(view.indices[0]), stride=clip.source.stride, max_short_side=45)
+        np.testing.assert_array_equal(view.frames, own.frames)
