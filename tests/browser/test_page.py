@@ -98,7 +98,7 @@ def test_everything_by_keyboard(visit: Visit, address: str) -> None:
     page.keyboard.press("ArrowRight")
     assert state(page)["x"] > 321
     page.keyboard.press("l")
-    assert (state(page)["layer"], state(page)["levels"]) == ("res3.0", 1)
+    assert (state(page)["layer"], state(page)["levels"]) == ("res5.0", 1)
     expect(page.locator("#explorer .count")).to_contain_text("9 sampling points")
     page.keyboard.press("Enter")
     assert len(state(page)["pins"]) == 1
@@ -131,7 +131,7 @@ def test_tab_goes_through_the_page_from_top_to_bottom(visit: Visit, address: str
 def test_looking_around_asks_the_server_for_nothing(visit: Visit, address: str) -> None:
     page = visit(address)
     wait_for_viewer(page)
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(1500)  # once it is shown, the page still tells Gradio to forget what it sent
     asked: list[str] = []
 
     def note(request: Request) -> None:
