@@ -112,10 +112,11 @@ def test_render_train_kill_resume_evaluate_and_show(config, files, tmp_path):
     assert again.confusion.tolist() == other.validation.confusion.tolist()
     assert model.info.facts["metrics"]["top1"] == pytest.approx(again.accuracy)
     page = Service(model)
-    shown = page.payload(page.analyze(page.read(files / "clips" / "val_000000.mp4")))
-    assert [row["label"] for row in shown["predictions"]] == [
-        label for label, _ in predict(model, page.read(files / "clips" / "val_000000.mp4"))
-    ][: len(shown["predictions"])]
+    clip, spread = page.read(files / "clips" / "val_000000.mp4")
+    shown = page.payload(page.analyze(clip, spread))
+    assert [row["label"] for row in shown["predictions"]] == [label for label, _ in predict(model, clip)][
+        : len(shown["predictions"])
+    ]
     assert shown["model"]["status"] == "own"
     rows = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if row["phase"] == "train"] == [2, 4, 6]

@@ -177,10 +177,10 @@ def test_number_fields_and_spoken_text(open_page, analysis: Analysis) -> None:
         page.locator(f".field-{name}").fill(value)
         page.locator(f".field-{name}").press("Tab")
     assert [state(page)[name] for name in "txy"] == [2, 120, 33.5]
-    points = analysis.sampling_points((2, 120, 33.5), levels=2)
+    points = analysis.sampling_points((2, 120, 33.5), "res4.1", levels=2)
     x, y = points.points[points.strongest(1)[0]]
     words = (
-        f"Frame 2, point 120, 34, layer res5.1: 81 sampling points in frame 3; strongest: {x:.0f}, {y:.0f} with weight"
+        f"Frame 2, point 120, 34, layer res4.1: 81 sampling points in frame 3; strongest: {x:.0f}, {y:.0f} with weight"
     )
     expect(page.locator("[aria-live=polite]")).to_contain_text(words)
     page.locator(".field-x").fill("99999")
