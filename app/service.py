@@ -83,16 +83,16 @@ class Service:
             raise UnknownExampleError(f"There is no example {name!r}; choose one of: {known}.")
         return self.examples[name]
 
-    def read(self, path: str | Path) -> tuple[Clip, list[Clip]]:
-        """The clip of a file, as many frames as the model takes, small enough to be kept, and clips spread over the
-        whole file, see `predict_video`. Raises ClipError."""
+    def read(self, path: str | Path, views: int = VIEWS) -> tuple[Clip, list[Clip]]:
+        """The clip of a file, as many frames as the model takes, small enough to be kept, and `views` clips spread over
+        the whole file, see `predict_video`. Raises ClipError."""
         frames, small = self.model.info.num_frames, 2 * self.model.info.input_size
         side = _short_side(frames, WIDE_ASPECT)
-        clip, spread = sifa.read_views(path, frames, VIEWS, max_short_side=side, view_short_side=small)
+        clip, spread = sifa.read_views(path, frames, views, max_short_side=side, view_short_side=small)
         if clip.frames.nbytes > FRAME_BYTES:  # wider than usual
             long, short = max(clip.width, clip.height), min(clip.width, clip.height)
             side = _short_side(frames, long / short)
-            clip, spread = sifa.read_views(path, frames, VIEWS, max_short_side=side, view_short_side=small)
+            clip, spread = sifa.read_views(path, frames, views, max_short_side=side, view_short_side=small)
         return clip, spread
 
     def analyze(self, clip: Clip, spread: Sequence[Clip] = ()) -> str:
@@ -106,7 +106,7 @@ class Service:
 
     def analyze_once(self, path: str | Path) -> Analysis:
         """The analysis of a file that nobody will ask for again, so it is not kept."""
-        clip, _ = self.read(path)
+        clip, _ = self.read(path, views=1)  # no other clip of it is asked for
         with self.model_lock:
             return sifa.analyze(self.model, clip)
 

@@ -10,9 +10,6 @@ from typing import Any
 
 from sifa_core.commands.options import Bar, add_model_options, load, whole_number
 
-VIEWS = 10
-"""As `sifa_core.explain.analysis.VIEWS`, which is slow to import."""
-
 
 def add(commands: Any) -> None:
     """Add the commands to the parser."""
@@ -26,10 +23,9 @@ def _add_predict(commands: Any) -> None:
     parser.add_argument(
         "--views",
         type=whole_number(1),
-        default=VIEWS,
         metavar="N",
-        help=f"clips spread over the video, whose probabilities are averaged (default {VIEWS}); one with --start or "
-        "--stride",
+        help="clips spread over the video, whose probabilities are averaged (default: the paper's 10); one with "
+        "--start or --stride",
     )
     parser.add_argument("--top", type=whole_number(1), default=5, metavar="N", help="classes to print (default 5)")
     parser.add_argument("--json", action="store_true", help="print one JSON list instead of text")
@@ -67,14 +63,14 @@ def _add_explain(commands: Any) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     import sifa_core as sifa
-    from sifa_core.explain.analysis import predict, video_clips
+    from sifa_core.explain.analysis import VIEWS, predict, video_clips
 
     model = load(options)
     rows: list[dict[str, Any]] = []
     progress = Bar("clip")
     for done, name in enumerate(options.clips, start=1):
         if options.start is None and options.stride == "auto":
-            clips = video_clips(model, name, options.views)
+            clips = video_clips(model, name, options.views or VIEWS)
         else:
             clips = [sifa.read_clip(name, model.info.num_frames, start=options.start, stride=options.stride)]
         predictions = predict(model, *clips)[: options.top] if model.info.is_trained else None
