@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from sifa_core.data.datasets.base import ClipDataset, Failures
-from sifa_core.data.motion15 import SPEED_BINS, speed_bin
+from sifa_core.data.motion15 import LABELS, OPPOSITE, SPEED_BINS, speed_bin
 from sifa_core.models.base import VideoModel
 from sifa_core.training.stream import EpochSampler, make_loader, normalise
 
@@ -63,6 +63,19 @@ class Evaluation:
         rows = zip(SPEED_BINS, self.speeds.tolist(), strict=True)
         return {name: {"accuracy": right / total, "clips": total} for name, (right, total) in rows if total}
 
+    @property
+    def directions(self) -> float:
+        """Share that is right of the answers that name a clip's class or its opposite: 0.5 for one who guesses.
+
+        NaN without such answers, or for other classes than motion15's.
+        """
+        if self.labels != LABELS:
+            return math.nan
+        opposite, classes = np.array(OPPOSITE), np.arange(len(OPPOSITE))
+        moves = opposite != classes
+        right, wrong = (int(self.confusion[classes, other][moves].sum()) for other in (classes, opposite))
+        return right / (right + wrong) if right + wrong else math.nan
+
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON."""
         return {
@@ -72,6 +85,7 @@ class Evaluation:
             "loss": self.loss,
             "per_class": {key: None if math.isnan(value) else value for key, value in self.per_class.items()},
             "by_speed": self.by_speed,
+            "directions": None if math.isnan(self.directions) else self.directions,
             "labels": list(self.labels),
             "confusion": self.confusion.tolist(),
             "failures": dict(self.failures.counts),
@@ -138,6 +152,8 @@ def summary(result: Evaluation) -> str:
         lines += [
             f"  {name:>12}: {100 * row['accuracy']:5.1f} % of {row['clips']}" for name, row in result.by_speed.items()
         ]
+    if not math.isnan(directions := result.directions):
+        lines.append(f"told from the opposite direction: {100 * directions:.1f} % (guessing: 50 %)")
     worst = sorted((value, key) for key, value in result.per_class.items() if not math.isnan(value))[:5]
     lines.append("weakest classes: " + ", ".join(f"{label} {100 * value:.0f} %" for value, label in worst))
     report = result.failures.report()

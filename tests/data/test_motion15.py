@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sifa_core.data.motion15 import LABELS, MIRRORED, SPEED_BINS, MotionConfig, label_of, render, speed_bin
+from sifa_core.data.motion15 import LABELS, OPPOSITE, SPEED_BINS, MotionConfig, label_of, render, speed_bin
 from sifa_core.data.motion15.geometry import Shake
 from sifa_core.data.motion15.material import MATERIAL, material
 from sifa_core.data.motion15.motions import make_plan
@@ -242,12 +242,13 @@ def test_speed_bins():
     assert [speed_bin(value) for value in (0.0, 0.1, 0.3, 0.7, 1.5, 9.0)] == [0, 1, 2, 3, 4, 5]
 
 
-def test_mirrored_labels_swap_sides_only():
-    assert [MIRRORED[MIRRORED[i]] for i in range(15)] == list(range(15))
-    moved = {LABELS[i]: LABELS[MIRRORED[i]] for i in range(15) if MIRRORED[i] != i}
-    assert moved["camera pans left"] == "camera pans right"
-    assert moved["object turns clockwise"] == "object turns anticlockwise"
-    assert len(moved) == 6
+def test_opposites_are_mutual_and_of_one_kind():
+    assert [OPPOSITE[OPPOSITE[i]] for i in range(15)] == list(range(15))
+    assert [LABELS[i] for i in range(15) if OPPOSITE[i] == i] == ["still"]
+    assert LABELS[OPPOSITE[LABELS.index("camera pans left")]] == "camera pans right"
+    assert LABELS[OPPOSITE[LABELS.index("object comes closer")]] == "object moves away"
+    for label, other in zip(LABELS, (LABELS[i] for i in OPPOSITE), strict=True):
+        assert label.split()[0] == other.split()[0], "an object for an object, a camera for a camera"
 
 
 def test_one_frame_tells_nothing_about_direction():

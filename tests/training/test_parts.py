@@ -18,6 +18,7 @@ from sifa_core.models import create_model
 from sifa_core.training import evaluate, summary, write_report
 from sifa_core.training.build import build_model, freeze_statistics
 from sifa_core.training.config import OptimizerConfig, TrainConfig, from_dict
+from sifa_core.training.evaluate import Evaluation
 from sifa_core.training.parameters import build_optimizer, parameter_groups
 from sifa_core.training.penalty import OffsetPenalty, distance_from_motion
 from sifa_core.training.schedule import cosine, set_learning_rate
@@ -130,6 +131,7 @@ def test_evaluation_counts(tmp_path, workers):
     assert result.by_speed["0.5 to 1"] == {"accuracy": 0.5, "clips": 2}
     assert result.by_speed["1 to 2"] == {"accuracy": 0.0, "clips": 1}
     assert dict(result.failures.counts) == {"bad.mp4: broken": 1}
+    assert math.isnan(result.directions), "these classes have no opposites"
     assert 0 < result.loss < 10
     halves = [evaluate(model, Scripted(), batch=2, rank=rank, world=2) for rank in (0, 1)]
     np.testing.assert_array_equal(halves[0].confusion + halves[1].confusion, result.confusion)
@@ -153,6 +155,20 @@ def test_an_empty_class_has_no_accuracy():
     result = evaluate(Echo(), OnlyZero(), batch=3)
     assert math.isnan(result.per_class["one"])
     assert result.to_dict()["per_class"]["one"] is None
+
+
+def test_directions_count_the_class_and_its_opposite_only():
+    confusion = np.zeros((15, 15), np.int64)
+    left, right, up = (LABELS.index(f"object moves {way}") for way in ("left", "right", "up"))
+    confusion[left, left], confusion[left, right], confusion[left, up] = 3, 1, 9
+    confusion[right, right], confusion[0, 0], confusion[0, left] = 2, 50, 7
+    result = Evaluation(LABELS, confusion, np.zeros((6, 2), np.int64), 0.0, "counted by hand", Failures())
+    assert result.directions == pytest.approx(5 / 6)
+    assert result.to_dict()["directions"] == result.directions
+    assert "told from the opposite direction: 83.3 %" in summary(result)
+    nothing = Evaluation(LABELS, np.zeros_like(confusion), result.speeds, 0.0, "", Failures())
+    assert math.isnan(nothing.directions)
+    assert nothing.to_dict()["directions"] is None
 
 
 def test_an_untrained_network_is_near_chance_on_motion15():

@@ -1,4 +1,4 @@
-"""The 15 classes of motion15, named by what moves, and how each looks in a mirror."""
+"""The 15 classes of motion15, named by what moves, and which is which played backwards."""
 
 from __future__ import annotations
 
@@ -21,15 +21,8 @@ LABELS = (
 )
 """Class names in the order of the logits. A camera that pans left shows content that moves right."""
 
-_MIRRORED_PAIRS = (
-    ("object moves left", "object moves right"),
-    ("object turns clockwise", "object turns anticlockwise"),
-    ("camera pans left", "camera pans right"),
-)
-MIRRORED = tuple(
-    LABELS.index({**dict(_MIRRORED_PAIRS), **{b: a for a, b in _MIRRORED_PAIRS}}.get(label, label)) for label in LABELS
-)
-"""MIRRORED[i] is the class of a clip of class i after a left-right flip."""
+OPPOSITE = (0, *(index + 1 if index % 2 else index - 1 for index in range(1, len(LABELS))))
+"""OPPOSITE[i] is the class of a clip of class i played backwards; opposites follow each other in LABELS."""
 
 SPEED_EDGES = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Lower edges of the speed bins, in cells of the res4 map (16 pixels) between two feature frames (4 input frames)."""
