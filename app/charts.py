@@ -65,7 +65,7 @@ def weights_matrix(points: SamplingPoints, side: int) -> go.Figure:
             z=rows,
             x=steps,
             y=steps,
-            colorscale="Plasma",
+            colorscale="Inferno",
             texttemplate="%{z:.3g}" if side <= 5 else "",
             xgap=2,
             ygap=2,

@@ -172,7 +172,7 @@ function resultOf(answer) {
     const share = shares(answer[which].weights);
     const draw = (svg, unit) => {
       for (const i of largest(answer[which].weights, share.length).reverse()) {
-        drawDot(svg, answer[which].points[i], 0.7 + 0.8 * share[i], colourAt(PLASMA, share[i]).css, unit);
+        drawDot(svg, answer[which].points[i], 0.7 + 0.8 * share[i], colourAt(INFERNO, share[i]).css, unit);
       }
       drawDot(svg, [lesson.choice.x, lesson.choice.y], 1.3, "#22c55e", unit);
     };

@@ -4,9 +4,9 @@
  * A lesson is what app/tabs/learn.py sends. Cells and offsets are (column, row), in cells of the layer's map.
  */
 const SVG = "http://www.w3.org/2000/svg";
-/** Colours of attention weights, smallest to largest: those of the viewer's points. */
-const PLASMA = [[13, 8, 135], [106, 0, 168], [177, 42, 144], [225, 100, 98], [252, 166, 54], [240, 249, 33]];
-const INFERNO = [[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]];
+/** Colours from the smallest value to the largest, those of the viewer's points and of its motion saliency. */
+const INFERNO = [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]];
+const VIRIDIS = [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132], [122, 209, 81], [253, 231, 37]];
 
 /** An SVG element with attributes and children. */
 function shape(tag, attributes = {}, ...children) {
@@ -111,7 +111,7 @@ function drawNeighbourhood(root, lesson, unit) {
   drawGrid(root, lesson, unit);
   const share = shares(lesson.regular.weights);
   lesson.regular.points.forEach((cell, i) => {
-    const fill = colourAt(PLASMA, share[i]).css;
+    const fill = colourAt(INFERNO, share[i]).css;
     drawCell(root, lesson, cell, { fill, "fill-opacity": 0.62, stroke: "#fff", "stroke-width": 0.35 * unit });
   });
   drawQuery(root, lesson, unit);
@@ -127,7 +127,7 @@ function drawPoints(root, lesson, attention, unit) {
   }
   const share = shares(attention.weights);
   for (const i of largest(attention.weights, attention.weights.length).reverse()) {
-    drawDot(root, toPixel(attention.points[i]), 1.2 + 1.3 * share[i], colourAt(PLASMA, share[i]).css, unit);
+    drawDot(root, toPixel(attention.points[i]), 1.2 + 1.3 * share[i], colourAt(INFERNO, share[i]).css, unit);
   }
   drawQuery(root, lesson, unit);
 }
@@ -175,7 +175,7 @@ function drawMap(root, lesson, values, unit) {
   values.forEach((row, j) =>
     row.forEach((_, i) => {
       const part = share[j * row.length + i];
-      drawCell(root, lesson, [i, j], { fill: colourAt(INFERNO, part).css, "fill-opacity": 0.25 + 0.6 * part });
+      drawCell(root, lesson, [i, j], { fill: colourAt(VIRIDIS, part).css, "fill-opacity": 0.25 + 0.6 * part });
     }),
   );
   drawCell(root, lesson, lesson.cell, { fill: "none", stroke: "#22c55e", "stroke-width": 0.9 * unit });

@@ -19,7 +19,7 @@ from torch import Tensor
 from sifa_core.data import Clip, read_views
 from sifa_core.data.transforms import to_model_input
 from sifa_core.errors import ModelError, QueryError
-from sifa_core.explain.flow import FlowAgreement, agreement, estimated_flow, given_flow, true_motion
+from sifa_core.explain.flow import FlowAgreement, agreement, contrast, estimated_flow, given_flow, true_motion
 from sifa_core.explain.geometry import FeatureGrid, FloatArray
 from sifa_core.explain.grad_cam import grad_cam
 from sifa_core.explain.maps import SCOPES, enlarge, normalise
@@ -33,12 +33,15 @@ if TYPE_CHECKING:
     from sifa_core.explain.health import Finding
 
 Target = int | str | None
+"""A class by number or label; None means the one predicted."""
 
 VIEWS = 10
 """Clips of a video over which its prediction is averaged (section 4.1, "Inference Strategy")."""
 CLEAR_CELLS = 32
 """Cells of a map that are enough to see on a picture which way its sampling points were moved."""
-"""A class by number or label; None means the one predicted."""
+
+STILL = 0.05
+"""Cells; a frame in which nothing moves as far as that, from one feature frame to the next, has nothing that moves."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def rank(probabilities: Tensor, labels: Sequence[str]) -> list[tuple[str, float]
 
 class Analysis:
     """What a model made of a clip. Made by `analyze`; all methods are cheap or cached, and raise QueryError for
-    layers, frames or points that do not exist."""
+    layers, frames or points that do not exist. Where a method takes a layer, None means `clear_layer`."""
 
     def __init__(
         self, model: VideoModel, clip: Clip, video: Tensor, logits: Tensor, traces: dict[str, LayerTrace]
@@ -125,6 +128,7 @@ class Analysis:
         self._grad_cams: dict[tuple[str, int], NDArray[np.float32]] = {}
         self._statistics: dict[str, OffsetStatistics] = {}
         self._agreements: dict[str, FlowAgreement] = {}
+        self._default_queries: dict[str, Query] = {}
         self._findings: list[Finding] | None = None
 
     @property
@@ -256,9 +260,9 @@ class Analysis:
     def select(
         self, query: Query | None = None, layer: str | None = None, levels: int | None = None, target: Target = None
     ) -> Selection:
-        """Check a choice and fill in what is left open: `clear_layer`, the most salient place of the middle frame (the
-        paper takes the centre frame, section 4.4), as many levels as the layer has, the predicted class."""
-        layer = self.clear_layer if layer is None else self.check_layer(layer)
+        """Check a choice and fill in what is left open: `clear_layer`, the place of the middle frame that moves most
+        (the paper takes the centre frame, section 4.4), as many levels as the layer has, the predicted class."""
+        layer = self.check_layer(layer)
         query = self.default_query(layer) if query is None else self.check_query(query)
         levels = self.max_levels(layer) if levels is None else levels
         self.sampling_points(query, layer, levels)
@@ -306,18 +310,25 @@ class Analysis:
         return next((name for name in reversed(self.layers) if sizes[name] >= CLEAR_CELLS), self.layers[0])
 
     def default_query(self, layer: str | None = None) -> Query:
-        """The centre of the most salient cell of the middle frame (section 4.4 takes the centre frame)."""
+        """The centre of the cell that moves most in the middle frame (section 4.4 takes the centre frame): DIS optical
+        flow times contrast, for the flow of a blank place says nothing. If nothing moves, of the most salient cell."""
         layer = self.check_layer(layer)
-        maps = self.traces[layer].saliency
-        t = min((self.num_frames - 1) // 2, len(maps) - 1)
-        row, column = np.unravel_index(maps[t].argmax(), maps[t].shape)
-        x, y = self.grid(layer).to_pixels(np.array([column, row], dtype=float))
-        return t, float(x), float(y)
+        if layer not in self._default_queries:
+            grid, maps = self.grid(layer), self.traces[layer].saliency
+            t = min((self.num_frames - 1) // 2, len(maps) - 1)
+            score, pair = maps[t], self.frame_index[t : t + 2]
+            for displacement, _ in true_motion(estimated_flow(self.clip.frames), pair, [grid])[0]:
+                distance = np.linalg.norm(displacement, axis=-1)
+                score = distance * contrast(self.frame(t), grid) if distance.max() >= STILL else score
+            row, column = np.unravel_index(score.argmax(), score.shape)
+            x, y = grid.to_pixels(np.array([column, row], dtype=float))
+            self._default_queries[layer] = t, float(x), float(y)
+        return self._default_queries[layer]
 
     def check_layer(self, layer: str | None) -> str:
-        """The layer itself, or the last one for None. Raises QueryError if there is no such layer."""
+        """The layer itself, or `clear_layer` for None. Raises QueryError if there is no such layer."""
         if layer is None:
-            return self.layers[-1]
+            return self.clear_layer
         if layer not in self.traces:
             raise QueryError(f"There is no SIFA layer {layer!r}; choose one of {', '.join(self.layers)}.")
         return layer

@@ -88,7 +88,7 @@ class EquationSteps:
 
 
 def explain_equations(analysis: Analysis, query: Query | None = None, layer: str | None = None) -> EquationSteps:
-    """The steps of a query (by default the one that `Analysis.select` takes) in a layer (by default the last).
+    """The steps of a query in a layer, both by default those that `Analysis.select` takes.
 
     Takes one more forward of the clip, see `layer_features`. Raises QueryError as `Analysis.sampling_points` does.
     """

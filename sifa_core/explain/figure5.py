@@ -23,8 +23,8 @@ from sifa_core.explain.points import SamplingPoints
 QUERY_COLOUR = "#22c55e"
 LINK_COLOUR = "#a855f7"
 BOX_COLOUR = "#ef4444"
-WEIGHT_MAP = "plasma"
-HEAT_MAP = "inferno"
+WEIGHT_MAP, SALIENCY_MAP, EVIDENCE_MAP = "inferno", "viridis", "plasma"
+"""One map per quantity, the same as in the viewer (viewer/colour_maps.js)."""
 SALIENT = 0.6
 """Share of the map's maximum above which a region counts as highly salient and is boxed."""
 PANEL_INCHES = 4.0
@@ -47,13 +47,13 @@ def compose(analysis: Analysis, selection: Selection) -> Figure:
     _show(pictures[0], analysis.frame(t), f"Frame t = {t}")
     _mark_query(pictures[0], x, y)
     weights = _draw_attention(pictures[1], analysis.frame(points.frame), points, f"Attention on frame {following}")
-    _draw_heat(pictures[2], analysis.frame(points.frame), saliency, "Motion saliency map")
+    picture, title = analysis.frame(points.frame), f"Grad-CAM: {_class(analysis, selection.target)}"
+    salient = _draw_heat(pictures[2], picture, saliency, SALIENCY_MAP, "Motion saliency map")
     _box_salient(pictures[2], saliency)
-    _draw_heat(pictures[3], analysis.frame(points.frame), evidence, f"Grad-CAM: {_class(analysis, selection.target)}")
+    evident = _draw_heat(pictures[3], picture, evidence, EVIDENCE_MAP, title)
     scales[0].set_axis_off()
-    heat = ScalarMappable(Normalize(0, 1), HEAT_MAP)
     labels = ["attention weight", "0 to 1 over the frame", "0 to 1 over the clip"]
-    for axes, mappable, label in zip(scales[1:], (weights, heat, heat), labels, strict=True):
+    for axes, mappable, label in zip(scales[1:], (weights, salient, evident), labels, strict=True):
         _draw_scale(figure, axes, mappable, label)
     figure.suptitle(_title(analysis, layer, points), fontsize=11, x=0.01, ha="left", parse_math=False)
     return figure
@@ -128,9 +128,12 @@ def _draw_attention(axes: Axes, picture: NDArray[np.uint8], points: SamplingPoin
     return drawn
 
 
-def _draw_heat(axes: Axes, picture: NDArray[np.uint8], values: NDArray[np.float32], title: str) -> None:
+def _draw_heat(
+    axes: Axes, picture: NDArray[np.uint8], values: NDArray[np.float32], colours: str, title: str
+) -> ScalarMappable:
     _show(axes, np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2).astype(np.uint8), title)
-    axes.imshow(values, cmap=HEAT_MAP, vmin=0, vmax=1, alpha=0.25 + 0.5 * values)  # the picture shows where little is
+    axes.imshow(values, cmap=colours, vmin=0, vmax=1, alpha=0.25 + 0.5 * values)  # the picture shows where little is
+    return ScalarMappable(Normalize(0, 1), colours)
 
 
 def _draw_scale(figure: Figure, axes: Axes, mappable: ScalarMappable, label: str) -> None:

@@ -117,6 +117,13 @@ def centres(grid: FeatureGrid) -> FloatArray:
     return grid.to_pixels(np.stack([column, row], axis=-1).astype(float))
 
 
+def contrast(picture: NDArray[np.uint8], grid: FeatureGrid) -> FloatArray:
+    """Standard deviation of the grey values of a picture [H, W, 3] within each cell, [h, w]."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    mean, square = (cv2.resize(v, (grid.columns, grid.rows), interpolation=cv2.INTER_AREA) for v in (grey, grey**2))
+    return np.sqrt(np.maximum(square - mean**2, 0))
+
+
 def moves(displacement: FloatArray) -> NDArray[np.bool_]:
     """Which displacements [..., 2] in cells are large enough to count."""
     return np.asarray(np.linalg.norm(displacement, axis=-1) >= LEAST_MOTION)

@@ -130,12 +130,25 @@ def test_enlarging_keeps_cell_centres():
     np.testing.assert_allclose(large[4::9, 4::9], image, atol=1e-5)
 
 
-def test_default_query_is_the_most_salient_cell(analysis):
-    t, x, y = analysis.default_query("res3.0")
-    assert t == 1
-    column, row = analysis.grid("res3.0").to_cells(np.array([x, y])).round().astype(int)
-    saliency = analysis.traces["res3.0"].saliency[1]
+def test_default_query_lies_on_what_moves(analysis):
+    """The square's right edge, say: within a cell of the square as it is in the middle frame."""
+    for layer in ("res3.0", "res4.1"):
+        t, x, y = analysis.default_query(layer)
+        assert t == 1
+        left, cell = 5 + 6 * analysis.frame_index[1], analysis.grid(layer).stride[0]
+        assert left - cell <= x <= left + 25 + cell
+        assert 30 - cell <= y <= 55 + cell
+    assert analysis.default_query() == analysis.default_query("res4.1")
+
+
+def test_default_query_of_a_clip_without_motion_is_the_most_salient_cell(model, clip):
+    still = analyze(model, clip.frozen())
+    t, x, y = still.default_query("res3.0")
+    column, row = still.grid("res3.0").to_cells(np.array([x, y])).round().astype(int)
+    saliency = still.traces["res3.0"].saliency[t]
     assert saliency[row, column] == saliency.max()
+    alone = analyze(model, Clip.from_array(clip.frames[:4], fps=25))  # one feature frame, so nothing to compare
+    assert alone.default_query("res3.0")[0] == 0
 
 
 def test_selection_fills_in_and_checks(analysis):
@@ -152,7 +165,7 @@ def test_the_clear_layer_is_the_last_that_is_fine_enough_to_see_its_points(analy
     assert cells["res4.1"] >= CLEAR_CELLS > cells["res5.0"]
     for least, layer in ((1, "res5.1"), (cells["res4.0"] + 1, "res3.0"), (10_000, "res3.0")):
         monkeypatch.setattr("sifa_core.explain.analysis.CLEAR_CELLS", least)
-        assert analysis.clear_layer == layer
+        assert analysis.clear_layer == analysis.check_layer(None) == layer
 
 
 def test_a_model_that_skips_the_last_frame(clip):

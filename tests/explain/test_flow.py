@@ -6,7 +6,7 @@ import pytest
 from sifa_core.data import Clip
 from sifa_core.errors import QueryError
 from sifa_core.explain import Analysis
-from sifa_core.explain.flow import LEAST_MOTION, agreement, displacements, estimated_flow, follow, true_motion
+from sifa_core.explain.flow import LEAST_MOTION, agreement, contrast, displacements, estimated_flow, follow, true_motion
 from sifa_core.explain.geometry import FeatureGrid
 from sifa_core.explain.trace import LayerTrace
 
@@ -100,3 +100,11 @@ def test_an_analysis_estimates_the_flow_itself_once(analysis: Analysis, monkeypa
     monkeypatch.setattr("sifa_core.explain.analysis.estimated_flow", None)
     assert analysis.flow_agreement("res3.0") is first
     assert set(analysis.flow_agreement("res4.0").to_dict()) == set(first.to_dict())
+
+
+def test_contrast_is_the_deviation_within_each_cell():
+    picture = np.full((48, 64, 3), 90, np.uint8)
+    picture[8:16:2, 16:24] = 50  # cell (column 2, row 1): half 50, half 90
+    expected = np.zeros((6, 8))
+    expected[1, 2] = 20
+    np.testing.assert_allclose(contrast(picture, GRID), expected, atol=1e-6)

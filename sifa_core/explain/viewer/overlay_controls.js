@@ -12,7 +12,7 @@ const ROWS = [
   ["grid", "Regular grid", "Where the points would be if the network had moved none", "square"],
   ["arrows", "Offsets", "How far each point was moved by the network", "arrow"],
   ["weights", "Attention map", "How much each place of the next frame adds to the answer", "weights"],
-  ["saliency", "Motion saliency", "Where the network sees change between the two frames; it moves the points", "saliency"],
+  ["saliency", "Motion saliency", "Next frame's features, each by how it changed (Eq. 5); strong ones that are still show too", "saliency"],
   ["evidence", "Grad-CAM", "Which places speak for the class", "evidence"],
 ];
 
