@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,16 @@ def test_explain_prints_json(capsys, untrained, tmp_path):
     code, out, _ = run(capsys, "explain", CLIP, "--model", untrained, "--json", "-o", str(tmp_path / "a.json"))
     assert code == 0
     assert json.loads(out) == json.loads((tmp_path / "a.json").read_text())
+
+
+def test_explain_does_not_replace_the_clip(capsys, monkeypatch, tmp_path):
+    shutil.copy(CLIP, tmp_path / "walk.mp4")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sifa_core.commands.clips.load", lambda options: pytest.fail("the mistake should cost nothing"))
+    code, out, err = run(capsys, "explain", "walk.mp4", "-o", str(tmp_path / "walk.mp4"))
+    assert (code, out) == (2, "")
+    assert err == "error: walk.mp4 is the clip itself; choose another name.\n"
+    assert (tmp_path / "walk.mp4").read_bytes() == Path(CLIP).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -91,11 +91,13 @@ def _predict(options: argparse.Namespace) -> None:
 
 def _explain(options: argparse.Namespace) -> None:
     import sifa_core as sifa
-    from sifa_core.explain.export import describe, file_kind, save
+    from sifa_core.explain.export import describe, file_kind, own_clip, save
 
     paths = options.out or [Path(Path(options.clip).stem + ".html")]
-    for path in paths:
-        file_kind(path)  # a mistake here should not cost the analysis
+    for path in paths:  # a mistake here should not cost the analysis
+        file_kind(path)
+        if path.resolve() == Path(options.clip).resolve():
+            raise own_clip(path)
     model = load(options)
     clip = sifa.read_clip(options.clip, model.info.num_frames, start=options.start, stride=options.stride)
     analysis = sifa.analyze(model, clip, progress=lambda step: print(f"{step} …", file=sys.stderr))

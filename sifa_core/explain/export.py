@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -23,8 +24,16 @@ TEXTS = ("html", "json")
 
 
 def save(analysis: Analysis, path: Path, selection: Selection) -> Path:
-    """See `Analysis.save`. The file appears whole or not at all."""
-    return _write(path, _render(analysis, file_kind(path), selection))
+    """See `Analysis.save`. The file appears whole or not at all, and never in place of the clip."""
+    kind = file_kind(path)
+    if path.is_file() and _sha256(path) == analysis.clip.sha256:
+        raise own_clip(path)
+    return _write(path, _render(analysis, kind, selection))
+
+
+def own_clip(path: Path) -> ExportError:
+    """What to raise where the analysis would replace the video that it explains."""
+    return ExportError(f"{path.name} is the clip itself; choose another name.")
 
 
 def file_kind(path: Path) -> str:
@@ -117,6 +126,14 @@ def _rounded(maps: np.ndarray) -> list:
 def _provenance(analysis: Analysis) -> str:
     info = analysis.info
     return f"model {info.name} ({info.status}) sha256 {info.sha256}; clip sha256 {analysis.clip.sha256}"
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ExportError(f"{path.name} cannot be written: {error.strerror}.") from error
 
 
 def _write(path: Path, content: bytes) -> Path:

@@ -1,16 +1,18 @@
 """Figure 5 and the files an analysis is saved to."""
 
 import json
+import shutil
 import stat
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from sifa_core.data import Clip
+from sifa_core.data import Clip, read_clip
 from sifa_core.errors import ExportError, QueryError
 from sifa_core.explain import analyze
 from sifa_core.explain.figure5 import QUERY_COLOUR, compose
+from sifa_core.paths import EXAMPLE_CLIPS
 
 HOSTILE = "${7*7} $x_1^{2}$ <img src=x onerror=alert(1)> \"' 🎬 שלום.mp4"
 
@@ -105,6 +107,19 @@ def test_other_endings_are_refused(analysis, tmp_path, name):
 def test_places_that_cannot_be_written(analysis, tmp_path):
     with pytest.raises(ExportError, match=r"^out.png cannot be written: No such file or directory\.$"):
         analysis.save(tmp_path / "gone" / "out.png")
+
+
+def test_the_clip_is_never_replaced(model, tmp_path):
+    path = tmp_path / "walk.mp4"
+    shutil.copy(EXAMPLE_CLIPS / "cockatoo_moves_right.mp4", path)
+    before = path.read_bytes()
+    own = analyze(model, read_clip(path, 16, start=0, stride=1, max_short_side=64))
+    with pytest.raises(ExportError, match=r"^walk.mp4 is the clip itself; choose another name\.$"):
+        own.save(path)
+    assert path.read_bytes() == before
+    other = tmp_path / "other.mp4"
+    other.write_bytes(b"a former film")
+    assert own.save(other).read_bytes() != b"a former film"
 
 
 def test_a_failing_save_leaves_the_former_file(analysis, tmp_path):
