@@ -61,6 +61,26 @@ def test_predict_json_is_the_api(capsys, untrained):
     assert answer["model"]["status"] == "own"
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_bad_clip_among_others_costs_only_its_own_answer(capsys, untrained, tmp_path, as_json):
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"no video")
+    arguments = ["predict", CLIP, str(bad), CLIP, "--model", untrained, "--views", "1", "--top", "1"]
+    code, out, err = run(capsys, *arguments, *(["--json"] if as_json else []))
+    assert code == 2
+    assert err.splitlines()[-1] == "error: 1 of 3 clips could not be read."
+    if as_json:
+        first, broken, last = json.loads(out)["clips"]
+        assert broken["clip"] == "bad.mp4"
+        assert "bad.mp4 is not a video" in broken["error"]
+        assert first == last
+        assert len(first["predictions"]) == 1
+    else:
+        assert out.splitlines()[0] == out.splitlines()[2] == "cockatoo_moves_right.mp4"
+        assert len(out.splitlines()) == 4
+        assert err.startswith("error: bad.mp4 is not a video")
+
+
 def test_explain_writes_what_is_asked(capsys, untrained, tmp_path):
     files = [tmp_path / "a.png", tmp_path / "b.json", tmp_path / "c.html"]
     query = ["--query", "1,100,80", "--layer", "res4.1", "--levels", "1", "--target", "3"]

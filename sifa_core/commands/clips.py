@@ -6,9 +6,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sifa_core.commands.options import Bar, add_model_options, load, whole_number
+from sifa_core.errors import ClipError
+
+if TYPE_CHECKING:
+    from sifa_core.models.base import ModelInfo
 
 
 def add(commands: Any) -> None:
@@ -63,27 +67,45 @@ def _add_explain(commands: Any) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     import sifa_core as sifa
+    from sifa_core.data.opening import display_name
     from sifa_core.explain.analysis import VIEWS, predict, video_clips
 
     model = load(options)
     rows: list[dict[str, Any]] = []
     progress = Bar("clip")
+    broken = 0
     for done, name in enumerate(options.clips, start=1):
-        if options.start is None and options.stride == "auto":
-            clips = video_clips(model, name, options.views or VIEWS)
+        try:
+            if options.start is None and options.stride == "auto":
+                clips = video_clips(model, name, options.views or VIEWS)
+            else:
+                clips = [sifa.read_clip(name, model.info.num_frames, start=options.start, stride=options.stride)]
+        except ClipError as error:
+            if len(options.clips) == 1:
+                raise
+            broken += 1
+            rows.append({"clip": display_name(name), "error": str(error)})
         else:
-            clips = [sifa.read_clip(name, model.info.num_frames, start=options.start, stride=options.stride)]
-        predictions = predict(model, *clips)[: options.top] if model.info.is_trained else None
-        facts = {"clip": clips[0].source.name, "sha256": clips[0].sha256, "views": len(clips)}
-        rows.append(facts | {"predictions": predictions})
+            predictions = predict(model, *clips)[: options.top] if model.info.is_trained else None
+            facts = {"clip": clips[0].source.name, "sha256": clips[0].sha256, "views": len(clips)}
+            rows.append(facts | {"predictions": predictions})
         progress(done, len(options.clips))
     facts = {"name": model.info.name, "status": model.info.status, "sha256": model.info.sha256}
     if options.json:
         print(json.dumps({"model": facts, "clips": rows}, indent=1))
-        return
-    if not model.info.is_trained:
-        print(f"{model.info.name} is untrained, so its predictions are hidden.", file=sys.stderr)
+    else:
+        _print_predictions(rows, model.info)
+    if broken:
+        raise ClipError(f"{broken} of {len(rows)} clips could not be read.")
+
+
+def _print_predictions(rows: list[dict[str, Any]], info: ModelInfo) -> None:
+    if not info.is_trained:
+        print(f"{info.name} is untrained, so its predictions are hidden.", file=sys.stderr)
     for row in rows:
+        if "error" in row:
+            print(f"error: {row['error']}", file=sys.stderr)
+            continue
         print(row["clip"])
         for label, probability in row["predictions"] or []:
             print(f"  {probability:6.1%}  {label}")
