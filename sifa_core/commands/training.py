@@ -39,7 +39,7 @@ def _add_evaluate(commands: Any) -> None:
         default="none",
         help="motion15: shuffled or frozen frames, or between: all motion between feature frames (default none)",
     )
-    parser.add_argument("--batch", type=whole_number(1), default=32, help="videos at a time (default 32)")
+    parser.add_argument("--batch", type=whole_number(1), default=32, help="clips at a time (default 32)")
     parser.add_argument(
         "-o", "--out", type=Path, metavar="FOLDER", help="also write evaluation.json and confusion.html"
     )

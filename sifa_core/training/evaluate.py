@@ -109,7 +109,7 @@ def evaluate(
     Args:
         model: a network whose classes are the data set's.
         dataset: items of V views; probabilities are averaged over them.
-        batch: videos at a time.
+        batch: clips at a time; the views of one video are drawn together even where they are more.
         workers: processes that draw or decode.
         protocol: what is evaluated, in words; goes into the result.
         progress: called with (done, all) after every batch.
@@ -123,13 +123,15 @@ def evaluate(
     was_training = model.training
     model.eval()
     try:
-        for data in make_loader(dataset, EpochSampler(len(dataset), batch, rank, world), workers):
+        videos = max(1, batch // dataset.views)
+        for data in make_loader(dataset, EpochSampler(len(dataset), videos, rank, world), workers):
             failures.add(data.failures)
             done += len(data.labels) + len(data.failures)
             if len(data.labels):
                 count, views = data.clips.shape[:2]
-                video = normalise(data.clips.flatten(0, 1).to(device), model.info.mean, model.info.std)
-                probability = model(video).float().softmax(dim=1).unflatten(0, (count, views)).mean(dim=1).cpu()
+                parts = data.clips.flatten(0, 1).split(batch)
+                logits = [model(normalise(part.to(device), model.info.mean, model.info.std)).float() for part in parts]
+                probability = torch.cat(logits).softmax(dim=1).unflatten(0, (count, views)).mean(dim=1).cpu()
                 predicted = probability.argmax(dim=1)
                 losses += float(-probability.gather(1, data.labels[:, None]).clamp_min(1e-12).log().sum())
                 np.add.at(confusion, (data.labels.numpy(), predicted.numpy()), 1)

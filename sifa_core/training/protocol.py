@@ -42,7 +42,7 @@ def evaluate_checkpoint(
         crops: views along the longer side, 1 or 3; files only.
         size: motion15: clips (default 3,000). Files: side of the crops (default the model's input size).
         control: motion15: "shuffled", "frozen" or "between" clips, to see what the model relies on.
-        batch: videos at a time.
+        batch: clips at a time.
         out: folder for evaluation.json and confusion.html; None to write nothing.
         progress: called with (done, all) after every batch.
 

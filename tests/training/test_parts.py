@@ -15,7 +15,7 @@ from sifa_core.data.datasets.base import collate
 from sifa_core.data.motion15 import LABELS, MotionConfig
 from sifa_core.errors import ConfigError
 from sifa_core.models import create_model
-from sifa_core.training import evaluate, summary, write_report
+from sifa_core.training import evaluate, stream, summary, write_report
 from sifa_core.training.build import build_model, freeze_statistics
 from sifa_core.training.config import OptimizerConfig, TrainConfig, from_dict
 from sifa_core.training.evaluate import Evaluation
@@ -91,6 +91,7 @@ class Scripted:
 
     labels = ("zero", "one")
     answers = ((0, 0), (0, 0), (0, 1), (1, 1), (1, 0))
+    views = 2
 
     def __len__(self) -> int:
         return 6
@@ -100,8 +101,8 @@ class Scripted:
         if index == 5:
             return Item(None, failure="bad.mp4: broken")
         label, answer = self.answers[index]
-        views = np.full((2, 4, 8, 8, 3), 255 if answer else 0, np.uint8)
-        views[1] = 128  # the second view is undecided
+        views = np.full((self.views, 4, 8, 8, 3), 255 if answer else 0, np.uint8)
+        views[1:] = 128  # the other views are undecided
         return Item(views, label, speed=0.3 * index)
 
 
@@ -146,6 +147,24 @@ def test_evaluation_counts(tmp_path, workers):
     html = page.read_text()
     assert "two views" in html
     assert 'src="http' not in html
+
+
+def test_many_views_come_in_parts(monkeypatch):
+    """At most `batch` clips are in the model, and one video is drawn where its clips are more; the figures stay."""
+
+    class ManyViews(Scripted):
+        views = 5
+
+    forwards, drawn = [], []
+    forward, put_together = Echo.forward, stream.collate
+    monkeypatch.setattr(Echo, "forward", lambda self, video: forwards.append(len(video)) or forward(self, video))
+    monkeypatch.setattr(stream, "collate", lambda items: drawn.append(len(items)) or put_together(items))
+    found = {batch: evaluate(Echo(), ManyViews(), batch=batch) for batch in (3, 10, 100)}
+    assert drawn == [1] * 6 + [2] * 3 + [6]
+    assert forwards == [3, 2] * 5 + [10, 10, 5] + [25]
+    for result in found.values():
+        np.testing.assert_array_equal(result.confusion, [[2, 1], [1, 1]])
+        assert result.loss == pytest.approx(found[100].loss)
 
 
 def test_an_empty_class_has_no_accuracy():

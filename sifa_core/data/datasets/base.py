@@ -42,6 +42,11 @@ class ClipDataset(Protocol):
 
     labels: tuple[str, ...]
 
+    @property
+    def views(self) -> int:
+        """V of every sample."""
+        ...
+
     def __len__(self) -> int:
         """Number of samples in an epoch."""
         ...

@@ -36,6 +36,7 @@ class MotionDataset:
     """
 
     labels: tuple[str, ...] = LABELS
+    views = 1
 
     def __init__(
         self,

@@ -66,6 +66,11 @@ class VideoDataset:
     def __init__(self, entries: Sequence[Entry], labels: tuple[str, ...], view: View, *, segments: bool) -> None:
         self.entries, self.labels, self.view, self.segments = list(entries), labels, view, segments
 
+    @property
+    def views(self) -> int:
+        """V of every sample: 1 in training, clips x crops otherwise."""
+        return 1 if self.view.training else self.view.clips * self.view.crops
+
     def __len__(self) -> int:
         return len(self.entries)
 
