@@ -10,7 +10,7 @@ from typing import Any
 from sifa_core.data.datasets import MotionDataset
 from sifa_core.errors import ConfigError
 from sifa_core.models import load_model
-from sifa_core.models.base import VideoModel
+from sifa_core.models.base import ModelInfo, VideoModel
 from sifa_core.training.config import DataConfig, from_dict
 from sifa_core.training.data import motion_config, validation_data
 from sifa_core.training.evaluate import Evaluation, evaluate, write_report
@@ -47,29 +47,44 @@ def evaluate_checkpoint(
         progress: called with (done, all) after every batch.
 
     Raises:
-        ConfigError: the classes of model and data set differ in number, or no data set is known.
+        ConfigError: the classes of model and data set differ in number or name, no data set is known, or an option does
+            not apply to it.
         DatasetError, ModelError: something cannot be read.
     """
     network = load_model(model) if isinstance(model, str | Path) else model
     data = data or _own_data(network)
     if data.kind == "motion15":
+        if (clips, crops) != (1, 1):
+            raise ConfigError(f"motion15 has no {clips} clip(s) x {crops} crop(s); these are for data sets of files.")
         data = replace(data, num_frames=network.info.num_frames, crop=network.info.input_size)
         dataset: Any = MotionDataset("test", size or TEST_CLIPS, motion_config(data), seed=data.seed, control=control)
         kind = KINDS.get(control, f"{control} clips")
         views = f"motion15 test, seed {data.seed}, {len(dataset)} {kind}"
     else:
+        if control != "none":
+            raise ConfigError(f"There is no control {control!r} for a data set of files; controls are for motion15.")
         crop = size or network.info.input_size
         data = replace(data, num_frames=network.info.num_frames, crop=crop, short_sides=(crop, crop))
         dataset = validation_data(data, network.info.labels, clips=clips, crops=crops)
         views = f"{data.kind} {Path(data.val).name}, {len(dataset)} videos, {clips} clip(s) x {crops} crop(s)"
-    if len(dataset.labels) != len(network.info.labels):
-        known, wanted = len(network.info.labels), len(dataset.labels)
-        raise ConfigError(f"{network.info.name} has {known} classes, but the data set has {wanted}.")
+    _check_labels(network.info, dataset.labels)
     protocol = f"{views} of {data.crop} x {data.crop}, {data.num_frames} frames, softmax averaged over views"
     result = evaluate(network, dataset, batch=batch, workers=data.workers, protocol=protocol, progress=progress)
     if out is not None:
         write_report(result, out)
     return result
+
+
+def _check_labels(info: ModelInfo, wanted: tuple[str, ...]) -> None:
+    """Raises ConfigError where the data set's classes are not the model's; a model without names has any."""
+    known = info.labels
+    if len(known) != len(wanted):
+        raise ConfigError(f"{info.name} has {len(known)} classes, but the data set has {len(wanted)}.")
+    if known == tuple(f"class {number}" for number in range(len(known))):
+        return
+    for number, (own, other) in enumerate(zip(known, wanted, strict=True)):
+        if own != other:
+            raise ConfigError(f"Class {number} is {own!r} to {info.name}, but {other!r} in the data set.")
 
 
 def _own_data(network: VideoModel) -> DataConfig:
