@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from dataclasses import replace
 
 import cv2
@@ -101,6 +103,24 @@ def test_something_v1_frames(tmp_path):
     empty = data[(2, 0)]
     assert empty.clips is None
     assert "9" in empty.failure
+
+
+def test_pictures_that_cannot_be_read_are_named(tmp_path):
+    picture = cv2.imencode(".png", np.full((40, 50, 3), 90, np.uint8))[1].tobytes()
+    header = b"IHDR" + struct.pack(">II", 200_000, 200_000) + picture[24:29]
+    huge = picture[:12] + header + struct.pack(">I", zlib.crc32(header)) + picture[33:]
+    for identifier in ("gone", "huge"):
+        (tmp_path / identifier).mkdir()
+        (tmp_path / identifier / "00001.png").write_bytes(picture)
+    (tmp_path / "gone" / "00002.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "huge" / "00002.png").write_bytes(huge)
+    listing = tmp_path / "train.csv"
+    listing.write_text("gone;a\nhuge;a\n")
+    data = open_dataset("something_v1", str(listing), root=str(tmp_path), view=View(2, crop=32, training=False))
+    batch = collate([data[0, 0], data[1, 1]])
+    assert len(batch.labels) == 0
+    for failure, identifier in zip(batch.failures, ("gone", "huge"), strict=True):
+        assert f"The picture 00002.png in {identifier} is broken" in failure
 
 
 def test_something_v2_templates(tmp_path):

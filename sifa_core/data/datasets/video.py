@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from sifa_core.data.datasets.base import DatasetError, Item
@@ -119,19 +120,30 @@ class VideoDataset:
 
 
 def read_frame_folder(path: Path, choose: Callable[[int], NDArray[np.int64]]) -> Frames:
-    """Chosen frames of a folder of numbered pictures, uint8 [T,H,W,3]. Raises BrokenVideoError, ClipError."""
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    """Chosen frames of a folder of numbered pictures, uint8 [T,H,W,3]. Raises BrokenVideoError."""
+    try:
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    except OSError as error:
+        raise BrokenVideoError(f"The folder {path.name} cannot be read: {error.strerror}.") from error
     if not files:
         raise BrokenVideoError(f"The folder {path.name} has no picture.")
     wanted = choose(len(files))
     pictures: dict[int, Frames] = {}
     for index in sorted(set(wanted.tolist())):
-        data = np.fromfile(files[index], np.uint8)
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        picture = _read_picture(files[index])
         if picture is None or (pictures and picture.shape != next(iter(pictures.values())).shape):
             raise BrokenVideoError(f"The picture {files[index].name} in {path.name} is broken or of another size.")
         pictures[index] = np.ascontiguousarray(picture[..., ::-1], np.uint8)
     return np.stack([pictures[index] for index in wanted.tolist()])
+
+
+def _read_picture(file: Path) -> MatLike | None:
+    """BGR [H,W,3]; None for a file that cannot be read, or whose header claims what no memory holds."""
+    try:
+        data = np.fromfile(file, np.uint8)
+        return cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error):
+        return None
 
 
 def open_dataset(
