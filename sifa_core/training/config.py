@@ -55,8 +55,9 @@ class DataConfig:
     """Source frames from one frame of a clip to the next; unused by motion15 and Something-Something."""
     crop: int = 96
     """Side of the square that the network sees in training and validation."""
-    short_sides: tuple[int, int] = (256, 340)
-    """Range of the short side before cropping; unused by motion15."""
+    short_sides: tuple[int, ...] = ()
+    """Least and largest short side before cropping; empty for the paper's 256 to 340 at a crop of 224, in proportion.
+    Unused by motion15."""
     flip: bool = True
     """Mirror half of the clips; false where a label names a direction; unused by motion15."""
     shapes: tuple[tuple[int, int], ...] = ()
@@ -75,11 +76,13 @@ class DataConfig:
         _at_least(self, 0, "seed", "ramp_steps", "between_steps", "workers")
         if not 0 <= self.between <= 1:
             raise ConfigError(f"data.between={self.between} is not possible; it lies from 0 to 1.")
+        if len(self.short_sides) not in (0, 2):
+            raise ConfigError(f"data.short_sides={self.short_sides} is not possible; it is two numbers, or empty.")
         if self.kind != "motion15":
             for name in ("train", "val"):
                 if not getattr(self, name):
                     raise ConfigError(f"data.{name} must name the {name} split of a data set of kind {self.kind!r}.")
-            if not self.crop <= self.short_sides[0] <= self.short_sides[1]:
+            if self.short_sides and not self.crop <= self.short_sides[0] <= self.short_sides[1]:
                 raise ConfigError(f"data.short_sides={self.short_sides} must rise and not lie below crop={self.crop}.")
 
 

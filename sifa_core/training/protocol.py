@@ -64,7 +64,7 @@ def evaluate_checkpoint(
         if control != "none":
             raise ConfigError(f"There is no control {control!r} for a data set of files; controls are for motion15.")
         crop = size or network.info.input_size
-        data = replace(data, num_frames=network.info.num_frames, crop=crop, short_sides=(crop, crop))
+        data = replace(data, num_frames=network.info.num_frames, crop=crop, short_sides=())
         dataset = validation_data(data, network.info.labels, clips=clips, crops=crops)
         views = f"{data.kind} {Path(data.val).name}, {len(dataset)} videos, {clips} clip(s) x {crops} crop(s)"
     _check_labels(network.info, dataset.labels)

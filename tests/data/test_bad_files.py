@@ -299,6 +299,13 @@ def test_limits_are_validated(value):
         Limits(max_frames=value)
 
 
+@pytest.mark.parametrize("value", [0, float("nan"), -float("inf")])
+def test_only_the_clock_may_run_for_ever(value):
+    assert Limits(max_decode_seconds=float("inf")).max_decode_seconds == float("inf")
+    with pytest.raises(ValueError, match="max_decode_seconds must be a positive number"):
+        Limits(max_decode_seconds=value)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 import zlib
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 import torch
 
+from sifa_core.data import decode, opening
 from sifa_core.data.datasets import DatasetError, Failures, MotionDataset, View, collate, open_dataset
 from sifa_core.data.datasets.formats import read_list, read_names
+from sifa_core.data.limits import DATASET_LIMITS, Limits
 from sifa_core.data.motion15 import MotionConfig, render
 from sifa_core.data.motion15.writer import _write_mp4
 from sifa_core.errors import ConfigError
@@ -158,6 +161,35 @@ def test_views(videos, tmp_path):
     straight = open_dataset("list", str(listing), root=str(videos), view=View(4, 2, 32, (36, 48), flip=False))
     gradients = [np.polyfit(np.arange(32), straight[(0, p)].clips[0].mean(axis=(0, 1, 3)), 1)[0] for p in range(12)]
     assert min(gradients) > 0
+
+
+def test_short_sides_follow_the_crop():
+    assert View(crop=224).short_side_range == (256, 340)
+    assert View(crop=96).short_side_range == (110, 146)
+    assert View(crop=96, short_sides=(96, 200)).short_side_range == (96, 200)
+
+
+def test_a_training_crop_shows_as_much_as_in_the_papers_ratio(tmp_path):
+    """Of a ramp from 0 to 200 along the width, a crop shows a share that tells the scale it is seen at."""
+    ramp = np.broadcast_to(np.linspace(0, 200, 64)[None, None, :, None], (8, 48, 64, 3))
+    _write_mp4(tmp_path / "a.mp4", ramp.astype(np.uint8), 10)
+    (tmp_path / "one.txt").write_text("a.mp4 0\n")
+    data = open_dataset("list", str(tmp_path / "one.txt"), view=View(4, 2, 32, flip=False))
+    rises = [float(np.ptp(data[(0, p)].clips.mean(axis=(0, 1, 2, 4)))) for p in range(16)]
+    whole = 200 * 48 / 64
+    assert all(0.93 * whole * 224 / 340 * 31 / 32 < rise < 1.05 * whole * 224 / 256 for rise in rises), rises
+
+
+def test_videos_of_a_data_set_may_be_longer_and_slower_than_those_of_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(decode, "Limits", lambda: pytest.fail("the limits of the page are for the page"))
+    now = itertools.count(step=1000)
+    monkeypatch.setattr(opening.time, "monotonic", lambda: float(next(now)))
+    frames = np.zeros((70, 32, 32, 3), np.uint8)
+    _write_mp4(tmp_path / "long.mp4", frames, 1)  # 70 s, beyond the page's 60
+    (tmp_path / "one.txt").write_text("long.mp4 0\n")
+    data = open_dataset("list", str(tmp_path / "one.txt"), view=TRAIN)
+    assert data[(0, 0)].failure == ""
+    assert DATASET_LIMITS.max_pixels == Limits().max_pixels
 
 
 @pytest.mark.parametrize("workers", [0, 2])

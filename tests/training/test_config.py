@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sifa_core.data.datasets import View
 from sifa_core.errors import ConfigError
 from sifa_core.training.build import build_model
 from sifa_core.training.config import TrainConfig, from_dict, load_config, to_dict
@@ -54,7 +55,7 @@ def test_a_configuration_survives_its_own_dictionary(tmp_path):
         ("optimizer: {name: adam}", "sgd, adamw"),
         ("data: {kind: list}", "data.train"),
         ("{optimizer: {offset_target: motion}, data: {kind: list, train: a, val: b}}", "needs data.kind=motion15"),
-        ("data: {kind: list, train: a, val: b, crop: 300}", "short_sides"),
+        ("data: {kind: list, train: a, val: b, crop: 300, short_sides: [256, 340]}", "short_sides"),
         ("data: {short_sides: [1, 2, 3]}", "short_sides"),
         ("data: 3", "data"),
         ("- 1", "keys and values"),
@@ -73,6 +74,14 @@ def test_bad_overrides_and_files(tmp_path):
             load_config(file, [override])
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(tmp_path / "nothing.yaml")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_recipes_of_the_paper_have_its_short_sides_written_or_derived(path):
+    for overrides in ([], ["data.short_sides=[]"]):
+        data = load_config(path, overrides).data
+        if data.kind != "motion15":
+            assert View(crop=data.crop, short_sides=data.short_sides).short_side_range == (256, 340)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

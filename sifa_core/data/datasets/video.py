@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sifa_core.data.datasets.base import DatasetError, Item
 from sifa_core.data.datasets.formats import READERS, Entry, read_names
 from sifa_core.data.decode import read_frames
+from sifa_core.data.limits import DATASET_LIMITS
 from sifa_core.data.sampling import Window, random_segments, random_window, uniform_clips
 from sifa_core.data.transforms import center_crop, random_flip, random_resize_crop, resize_short_side, three_crops
 from sifa_core.errors import BrokenVideoError, ClipError, ConfigError
@@ -34,8 +35,8 @@ class View:
     """Source frames from one frame of a clip to the next; unused for segments."""
     crop: int = 224
     """Side of the square views."""
-    short_sides: tuple[int, int] = (256, 340)
-    """Range of the short side before a random crop."""
+    short_sides: tuple[int, ...] = ()
+    """Least and largest short side before a random crop; empty for the paper's, in proportion to `crop`."""
     flip: bool = True
     """Mirror half of the training clips."""
     training: bool = True
@@ -52,6 +53,12 @@ class View:
             raise ConfigError(f"crops={self.crops} is not possible; it is 1 or 3.")
         if self.clips < 1:
             raise ConfigError(f"clips={self.clips} is not possible; it is at least 1.")
+
+    @property
+    def short_side_range(self) -> tuple[int, int]:
+        """`short_sides`, or the paper's (section 4.1): 256 to 340 for a crop of 224."""
+        low, high = self.short_sides or (round(self.crop * side / 224) for side in (256, 340))
+        return low, high
 
 
 class VideoDataset:
@@ -92,8 +99,8 @@ class VideoDataset:
 
         if path.is_dir():
             return read_frame_folder(path, lambda count: self._indices(np.arange(count) / 12, rng))
-        largest = self.view.short_sides[1] if self.view.training else self.view.crop
-        return read_frames(path, choose, max_short_side=largest).frames
+        largest = self.view.short_side_range[1] if self.view.training else self.view.crop
+        return read_frames(path, choose, max_short_side=largest, limits=DATASET_LIMITS).frames
 
     def _indices(self, timestamps: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
         view = self.view
@@ -111,7 +118,7 @@ class VideoDataset:
         """[V,T,crop,crop,3]"""
         view = self.view
         if view.training:
-            cropped = random_resize_crop(frames, rng, crop=view.crop, short_sides=view.short_sides)
+            cropped = random_resize_crop(frames, rng, crop=view.crop, short_sides=view.short_side_range)
             return np.ascontiguousarray(random_flip(cropped, rng, enabled=view.flip))[None]
         clips = resize_short_side(frames, view.crop)
         crops = three_crops(clips, view.crop) if view.crops == 3 else [center_crop(clips, view.crop)]
