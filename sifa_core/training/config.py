@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import types
+import math
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union
+from typing import Any, Literal, TypeVar
 
 import yaml
 
+from sifa_core.data.motion15.render import LARGEST, SMALLEST
 from sifa_core.errors import ConfigError
 
 T = TypeVar("T")
@@ -76,6 +77,9 @@ class DataConfig:
         _at_least(self, 0, "seed", "ramp_steps", "between_steps", "workers")
         if not 0 <= self.between <= 1:
             raise ConfigError(f"data.between={self.between} is not possible; it lies from 0 to 1.")
+        sides = [side for shape in self.shapes for side in shape]
+        if self.kind == "motion15" and not all(SMALLEST <= side <= LARGEST for side in sides):
+            raise ConfigError(f"data.shapes={self.shapes} is not possible; sides lie from {SMALLEST} to {LARGEST}.")
         if len(self.short_sides) not in (0, 2):
             raise ConfigError(f"data.short_sides={self.short_sides} is not possible; it is two numbers, or empty.")
         if self.kind != "motion15":
@@ -118,8 +122,8 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         _at_least(self, 0, "weight_decay", "offset_lr_factor", "offset_penalty")
         _at_least(self, 0, "freeze_offsets_steps", "warmup_steps", "clip_norm")
-        if self.lr <= 0:
-            raise ConfigError(f"optimizer.lr={self.lr} is not possible; it is above 0.")
+        if not 0 < self.lr < math.inf:
+            raise ConfigError(f"optimizer.lr={self.lr} is not possible; it is a finite number above 0.")
         for name in ("label_smoothing", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"optimizer.{name}={getattr(self, name)} is not possible; it lies from 0 to below 1.")
@@ -173,8 +177,8 @@ class TrainConfig:
 
 def _at_least(config: Any, least: int, *names: str) -> None:
     for name in names:
-        if getattr(config, name) < least:
-            raise ConfigError(f"{name}={getattr(config, name)} is not possible; it is at least {least}.")
+        if not least <= getattr(config, name) < math.inf:
+            raise ConfigError(f"{name}={getattr(config, name)} is not possible; it is a number of at least {least}.")
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -239,8 +243,6 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         if value not in arguments:
             raise ConfigError(f"{where}={value!r} is none of {', '.join(map(str, arguments))}.")
         return value
-    if origin in (Union, types.UnionType):
-        return value
     if origin is tuple and isinstance(value, list | tuple):
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
         if len(kinds) == len(value):
@@ -248,7 +250,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if kind is float and not isinstance(value, bool):
         try:
             return float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
     base = origin or kind
     is_flag = isinstance(value, bool) and base is int  # in Python a bool is an int

@@ -14,9 +14,10 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sifa_core.errors import SifaError
+from sifa_core.errors import ExportError, SifaError
 
 LOG = "log.jsonl"
+ENDINGS = (".png", ".svg")
 SMOOTH = 15
 """Log lines that a running mean of the training curves takes, a third of them all at most."""
 TRAIN_COLOUR, VALIDATION_COLOUR = "#1d5fd1", "#b3261e"
@@ -48,8 +49,10 @@ def read_log(folder: Path) -> dict[str, dict[int, tuple[float, float]]]:
 def draw_curve(folders: Sequence[Path], out: Path) -> Path:
     """Loss and top-1 over the steps of all folders, one after another; `out` ends with .png or .svg.
 
-    Raises LogError.
+    Raises LogError; ExportError for another ending, or a place that cannot be written to.
     """
+    if out.suffix.lower() not in ENDINGS:
+        raise ExportError(f"{out.name} cannot be written: the ending must be one of {', '.join(ENDINGS)}.")
     figure = Figure(figsize=(8, 2.9), dpi=110, facecolor="white", layout="constrained")
     panels = figure.subplots(1, 2)
     first = 0
@@ -79,7 +82,10 @@ def draw_curve(folders: Sequence[Path], out: Path) -> Path:
         axes.grid(alpha=0.25)
     panels[1].legend(fontsize=8, frameon=False, loc="lower right")
     FigureCanvasAgg(figure)
-    figure.savefig(out)
+    try:
+        figure.savefig(out)
+    except OSError as error:
+        raise ExportError(f"{out} cannot be written: {error.strerror or error}.") from error
     return out
 
 

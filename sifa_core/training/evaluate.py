@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from sifa_core.data.datasets.base import ClipDataset, Failures
 from sifa_core.data.motion15 import LABELS, OPPOSITE, SPEED_BINS, speed_bin
+from sifa_core.errors import ExportError
 from sifa_core.models.base import VideoModel
 from sifa_core.training.stream import EpochSampler, make_loader, normalise
 
@@ -163,13 +165,12 @@ def summary(result: Evaluation) -> str:
 
 
 def write_report(result: Evaluation, folder: str | Path) -> tuple[Path, Path]:
-    """Write evaluation.json and confusion.html (works without a network) into `folder`; returns both paths."""
+    """Write evaluation.json and confusion.html (works without a network) into `folder`; returns both paths.
+
+    Raises ExportError.
+    """
     import plotly.graph_objects as go  # only needed here, and slow to import
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    data = folder / "evaluation.json"
-    data.write_text(json.dumps(result.to_dict(), indent=1), encoding="utf-8")
     totals = np.maximum(result.confusion.sum(axis=1, keepdims=True), 1)
     figure = go.Figure(
         go.Heatmap(
@@ -187,6 +188,23 @@ def write_report(result: Evaluation, folder: str | Path) -> tuple[Path, Path]:
     title = f"Top-1 {100 * result.accuracy:.1f} % of {result.count} videos<br><sub>{result.protocol}</sub>"
     figure.update_layout(title=title, xaxis_title="predicted", yaxis_title="true", height=760)
     figure.update_yaxes(autorange="reversed")
-    page = folder / "confusion.html"
-    figure.write_html(page, include_plotlyjs=True)
+    folder = writable_folder(folder)
+    data, page = folder / "evaluation.json", folder / "confusion.html"
+    try:
+        data.write_text(json.dumps(result.to_dict(), indent=1), encoding="utf-8")
+        figure.write_html(page, include_plotlyjs=True)
+    except OSError as error:
+        raise ExportError(f"The folder {folder} cannot be written to: {error.strerror or error}.") from error
     return data, page
+
+
+def writable_folder(folder: str | Path) -> Path:
+    """The folder, made if need be. Raises ExportError where nothing can be written into it: better before the work."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ExportError(f"The folder {folder} cannot be written to: {error.strerror or error}.") from error
+    return folder

@@ -13,7 +13,7 @@ from sifa_core.models import load_model
 from sifa_core.models.base import ModelInfo, VideoModel
 from sifa_core.training.config import DataConfig, from_dict
 from sifa_core.training.data import motion_config, validation_data
-from sifa_core.training.evaluate import Evaluation, evaluate, write_report
+from sifa_core.training.evaluate import Evaluation, evaluate, writable_folder, write_report
 
 TEST_CLIPS = 3000
 """Clips of motion15's test split that a full evaluation takes."""
@@ -50,6 +50,7 @@ def evaluate_checkpoint(
         ConfigError: the classes of model and data set differ in number or name, no data set is known, or an option does
             not apply to it.
         DatasetError, ModelError: something cannot be read.
+        ExportError: `out` cannot be written to.
     """
     network = load_model(model) if isinstance(model, str | Path) else model
     data = data or _own_data(network)
@@ -69,6 +70,8 @@ def evaluate_checkpoint(
         views = f"{data.kind} {Path(data.val).name}, {len(dataset)} videos, {clips} clip(s) x {crops} crop(s)"
     _check_labels(network.info, dataset.labels)
     protocol = f"{views} of {data.crop} x {data.crop}, {data.num_frames} frames, softmax averaged over views"
+    if out is not None:
+        writable_folder(out)  # a mistake here should not cost the evaluation
     result = evaluate(network, dataset, batch=batch, workers=data.workers, protocol=protocol, progress=progress)
     if out is not None:
         write_report(result, out)

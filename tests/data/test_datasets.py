@@ -257,9 +257,14 @@ def test_other_errors(tmp_path):
     (tmp_path / "twice.txt").write_text("a\na\n")
     with pytest.raises(DatasetError, match="twice"):
         read_names(tmp_path / "twice.txt")
-    (tmp_path / "gap.json").write_text('{"a": 0, "b": 2}')
-    with pytest.raises(DatasetError, match="number"):
-        read_names(tmp_path / "gap.json")
+    for number, content in enumerate(['{"a": 0, "b": 2}', '{"a": "x"}', '{"a": null}', '{"a": 0.5}', '{"a": [0]}']):
+        (tmp_path / f"{number}.json").write_text(content)
+        with pytest.raises(DatasetError, match="does not number its classes"):
+            read_names(tmp_path / f"{number}.json")
+    for number, content in enumerate(["3", "null", '"running"']):
+        (tmp_path / f"{number}.json").write_text(content)
+        with pytest.raises(DatasetError, match="neither a list of names nor names with numbers"):
+            read_names(tmp_path / f"{number}.json")
 
 
 def test_stream_is_the_same_however_it_is_shared():

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from sifa_core.errors import ExportError
 from sifa_core.training.curve import LogError, draw_curve, read_log
 
 
@@ -38,6 +39,14 @@ def test_curves_follow_one_another(tmp_path):
     ]
     assert all(len(found) > 50 for found in columns)
     assert (picture != alone).mean() > 0.005
+
+
+def test_places_and_endings_that_cannot_be_written_are_one_line(tmp_path):
+    folder = write_log(tmp_path / "run", [("train", 20, 2.0, 0.1)])
+    with pytest.raises(ExportError, match=r"gone/curve.png cannot be written: No such file or directory\."):
+        draw_curve([folder], tmp_path / "gone" / "curve.png")
+    with pytest.raises(ExportError, match=r"the ending must be one of \.png, \.svg"):
+        draw_curve([folder], tmp_path / "curve.doc")
 
 
 def test_what_is_no_log_is_one_line(tmp_path):

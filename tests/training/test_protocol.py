@@ -9,10 +9,10 @@ import pytest
 
 from sifa_core.data.motion15 import LABELS
 from sifa_core.data.motion15.writer import _write_mp4
-from sifa_core.errors import ConfigError
+from sifa_core.errors import ConfigError, ExportError
 from sifa_core.models import create_model
 from sifa_core.models.base import VideoModel
-from sifa_core.training import evaluate_checkpoint
+from sifa_core.training import evaluate_checkpoint, protocol
 from sifa_core.training.config import DataConfig
 
 
@@ -66,3 +66,16 @@ def test_files_have_no_controls(files, control):
 def test_motion15_has_one_view(views):
     with pytest.raises(ConfigError, match="motion15 has no"):
         evaluate_checkpoint(model(*LABELS), DataConfig(workers=0), size=15, **views)
+
+
+def test_a_place_that_cannot_be_written_costs_no_evaluation(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(protocol, "evaluate", lambda *things, **options: pytest.fail("the mistake should cost nothing"))
+    for out, reason in ((tmp_path / "val.txt", "File exists"), (tmp_path / "val.txt" / "x", "Not a directory")):
+        with pytest.raises(ExportError, match=rf"^The folder {out} cannot be written to: {reason}\.$"):
+            evaluate_checkpoint(model("run", "walk"), files, out=out)
+
+
+def test_a_mistake_leaves_no_folder(files, tmp_path):
+    with pytest.raises(ConfigError):
+        evaluate_checkpoint(model("walk", "run"), files, out=tmp_path / "report")
+    assert not (tmp_path / "report").exists()

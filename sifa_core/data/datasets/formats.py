@@ -49,12 +49,14 @@ def read_names(path: str | Path) -> tuple[str, ...]:
     if Path(path).suffix == ".json":
         content = _json(path, "label file")
         if isinstance(content, dict):
-            numbers = {str(name): int(number) for name, number in content.items()}
-            if sorted(numbers.values()) != list(range(len(numbers))):
+            numbers = {name: str(number) for name, number in content.items()}
+            if set(numbers.values()) != set(map(str, range(len(numbers)))):
                 raise DatasetError(f"The label file {path} does not number its classes 0, 1, 2, ...")
-            names = sorted(numbers, key=numbers.__getitem__)
-        else:
+            names = sorted(numbers, key=lambda name: int(numbers[name]))
+        elif isinstance(content, list):
             names = [str(name) for name in content]
+        else:
+            raise DatasetError(f"The label file {path} is neither a list of names nor names with numbers.")
     else:
         names = [line.strip() for line in _text(path, "label file").splitlines() if line.strip()]
     if len(set(names)) != len(names) or not names:
