@@ -1,9 +1,10 @@
 """The same recipe with one thing changed, several seeds each, measured on the same test clips and told by speed.
 
-`python -m sifa_core.training.comparison CONFIG --variant sifa model.switches.temporal=sifa \\
-    --variant plain model.switches.temporal=none --seeds 0 1 2 -o runs/comparison run.steps=800`
+`python -m sifa_core.training.comparison CONFIG run.steps=800 --variant sifa model.switches.temporal=sifa \\
+    --variant plain model.switches.temporal=none --seeds 0 1 2 -o runs/comparison`
 
-Every run is a folder NAME-SEED that a later call goes on with, or takes as it is if it is finished.
+Overrides for all runs come right after CONFIG. Every run is a folder NAME-SEED that a later call goes on with, or takes
+as it is if it is finished.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import runpy
+import shlex
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import yaml
 
 from sifa_core.errors import ConfigError
 from sifa_core.models import load_model
+from sifa_core.training import comparison
 from sifa_core.training.comparison import compare, table
 
 
@@ -42,6 +46,15 @@ def test_compare(tmp_path):
     before = (out / "plain-0" / "model.safetensors").stat().st_mtime_ns
     assert compare(recipe, variants, [0, 5], out, overrides=["run.steps=2"], clips=15, say=said.append) == results
     assert (out / "plain-0" / "model.safetensors").stat().st_mtime_ns == before, "a finished run is taken as it is"
+
+
+def test_the_command_in_its_description_is_understood(monkeypatch, tmp_path):
+    """It gets as far as reading the configuration, which is not there."""
+    monkeypatch.chdir(tmp_path)
+    command = comparison.__doc__.split("`")[1].replace("CONFIG", "gone.yaml")
+    monkeypatch.setattr(sys, "argv", shlex.split(command)[2:])
+    with pytest.raises(SystemExit, match=r"^error: The configuration gone.yaml cannot be read"):
+        runpy.run_path(comparison.__file__, run_name="__main__")
 
 
 def test_one_seed_has_no_spread_and_none_is_an_error(tmp_path):
