@@ -47,7 +47,8 @@ class DataConfig:
     seed: int = 0
     """Seed of motion15's clips."""
     epoch_size: int = 8000
-    """motion15: training clips that count as an epoch; every one is drawn once and never again."""
+    """motion15: training clips that count as an epoch. No clip comes twice in a run: clip p of the training is scene p
+    of `seed`, so that another run with the same `seed` sees the same scenes in the same order."""
     val_size: int = 600
     """motion15: validation clips."""
     num_frames: int = 16
