@@ -27,7 +27,8 @@ class ModelConfig:
     switches: dict[str, Any] = field(default_factory=dict)
     """Fields of the architecture's configuration, e.g. `temporal: none`. The class count follows the data."""
     weights: str = ""
-    """Start: empty for random weights, "imagenet", the file of an image network, or a checkpoint of a video network."""
+    """Start: empty for random weights, "imagenet", the file of an image network, or a checkpoint of a video network,
+    which must fit but for heads and temporal modules."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class RunConfig:
     save_every: int = 200
     """Steps between states to resume from."""
     resume: bool = True
-    """Go on from the last state in `out` if there is one."""
+    """Go on from the last state in `out` if there is one; false begins afresh and removes the states there."""
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "steps", "batch", "accumulation", "log_every", "save_every")

@@ -51,6 +51,8 @@ def publish(
     model = load_model(source)
     facts = dict(model.info.facts)
     facts["training"] = without_folders(facts.get("training", {}))
+    if "start" in facts:
+        facts["start"] = facts["start"] | {"weights": Path(facts["start"]["weights"]).name}
     model.half().float()  # what is measured below are the numbers that are stored
     say("measuring accuracy")
     tests = {"none": evaluate_checkpoint(model, size=clips, out=Path(source).parent / "test")}

@@ -22,7 +22,9 @@ def test_publish(tmp_path):
     model = create_model("sifa_net_tiny", width=8, num_frames=4, input_size=32)
     model.info = dataclasses.replace(model.info, labels=LABELS)
     training = to_dict(TrainConfig(ModelConfig(switches={"width": 8}, weights=str(tmp_path / "start.safetensors"))))
-    source = save_checkpoint(tmp_path / "run" / "model.safetensors", model, {"step": 7, "training": training})
+    start = {"weights": str(tmp_path / "start.safetensors"), "taken": 3}
+    facts = {"step": 7, "training": training, "start": start}
+    source = save_checkpoint(tmp_path / "run" / "model.safetensors", model, facts)
     examples = tmp_path / "examples"
     examples.mkdir()
     _write_mp4(examples / "walks.mp4", render(0, "val", 3).frames, 15)
@@ -42,6 +44,7 @@ def test_publish(tmp_path):
     assert facts["step"] == 7
     assert facts["training"]["model"]["weights"] == "start.safetensors"
     assert facts["training"]["run"]["out"] == "run"
+    assert facts["start"] == {"weights": "start.safetensors", "taken": 3}
     assert str(tmp_path) not in json.dumps(facts), "folders of this machine are nobody's business"
     assert facts["metrics"]["top1"] == pytest.approx(evaluate_checkpoint(stored, size=15).accuracy)
     assert set(facts["controls"]) == {"shuffled", "frozen", "between"}
