@@ -46,13 +46,15 @@ class OffsetPenalty:
         """The penalty of the last forward, weight times the sum over layers; forgets it.
 
         Without `motion` it is the mean squared offset. With `motion` (B, F, rows, columns, 2), the true displacement
-        of cells of 8 pixels in pixels, NaN where unknown, it is the distance of the offsets from that.
+        of cells of 8 pixels in pixels, NaN where unknown, it is the distance of the offsets from that. `motion` may be
+        on another device than the network: batches come from the CPU.
         """
         offsets, self._offsets = self._offsets, []
         if not offsets:
             return 0.0
         if motion is None:
             return self.weight * torch.stack([offset.square().mean() for offset in offsets]).sum()
+        motion = motion.to(offsets[0].device, non_blocking=True)
         return self.weight * torch.stack([distance_from_motion(offset, motion) for offset in offsets]).sum()
 
 

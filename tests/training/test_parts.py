@@ -281,6 +281,14 @@ def test_true_motion_reaches_the_offsets():
     assert all(layer.offset.conv.bias.grad.abs().max() > 0 for layer in model.sifa_layers().values())
 
 
+def test_true_motion_goes_to_the_device_of_the_offsets():
+    """Batches are drawn on the CPU, wherever the network is."""
+    model = create_model("sifa_net_tiny", width=4).to("meta")
+    penalty = OffsetPenalty(model, 0.5)
+    model(torch.empty(1, 3, 8, 64, 64, device="meta"))
+    assert penalty.take(torch.zeros(1, 2, 8, 8, 2)).device.type == "meta"
+
+
 def test_a_network_that_looks_back_has_no_one_motion():
     content = {"model": {"switches": {"width": 4, "temporal": "sifa_star"}}, "optimizer": {"offset_target": "motion"}}
     with pytest.raises(ConfigError, match="also looks back"):
