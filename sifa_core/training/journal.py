@@ -7,10 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
 from tqdm import tqdm
 
-from sifa_core.training.config import TrainConfig, to_dict
 from sifa_core.training.evaluate import Evaluation, summary
 
 
@@ -19,21 +17,17 @@ class Journal:
 
     Args:
         out: the run's folder.
-        config: kept beside the log as config.yaml.
+        steps: of the whole run.
         step: where the run starts or goes on.
         quiet: nothing on the terminal.
     """
 
-    def __init__(self, out: Path, config: TrainConfig, step: int, quiet: bool) -> None:
+    def __init__(self, out: Path, steps: int, step: int, quiet: bool) -> None:
         from torch.utils.tensorboard import SummaryWriter  # only needed here, and slow to import
 
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(to_dict(config)))), encoding="utf-8")
         self._events = SummaryWriter(str(out), purge_step=step + 1)
         self._log = (out / "log.jsonl").open("a", encoding="utf-8")
-        self._bar = tqdm(
-            total=config.run.steps, initial=step, disable=quiet, unit="step", mininterval=5, smoothing=0.05
-        )
+        self._bar = tqdm(total=steps, initial=step, disable=quiet, unit="step", mininterval=5, smoothing=0.05)
         self._clock, self._quiet = time.perf_counter(), quiet
 
     def step(self) -> None:

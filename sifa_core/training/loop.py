@@ -24,14 +24,22 @@ from sifa_core.models import save_checkpoint
 from sifa_core.models.base import VideoModel
 from sifa_core.models.heads import average_heads, summed_loss
 from sifa_core.training.build import build_model, freeze_statistics
-from sifa_core.training.config import TrainConfig, to_dict
+from sifa_core.training.config import TrainConfig, load_config, to_dict
 from sifa_core.training.data import training_data, validation_data
 from sifa_core.training.evaluate import Evaluation, evaluate, write_report
 from sifa_core.training.journal import Journal
 from sifa_core.training.parameters import build_optimizer
 from sifa_core.training.penalty import OffsetPenalty
 from sifa_core.training.schedule import set_learning_rate
-from sifa_core.training.state import Progress, latest_state, save_state
+from sifa_core.training.state import (
+    CONFIG,
+    Progress,
+    check_config,
+    keep_config,
+    latest_state,
+    make_folder,
+    save_state,
+)
 from sifa_core.training.stream import StreamSampler, make_loader, normalise
 
 CHECKPOINT = "model.safetensors"
@@ -63,11 +71,13 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
 
     Raises:
         TrainingError: the loss is not finite, a whole batch is broken, or the run was stopped.
-        ConfigError, DatasetError, ModelError: the configuration does not fit the data or the model.
+        ConfigError, DatasetError, ModelError: the configuration does not fit the data, the model, or the run that is in
+            the folder; or the folder cannot be written to.
     """
     run, learn = config.run, config.optimizer
     accelerator = Accelerator(mixed_precision=run.mixed_precision, gradient_accumulation_steps=run.accumulation)
-    world, rank, out = accelerator.num_processes, accelerator.process_index, Path(run.out)
+    world, rank = accelerator.num_processes, accelerator.process_index
+    out, checkpoint = Path(run.out), Path(run.out) / CHECKPOINT
     set_seed(run.seed)
     dataset = training_data(config, world)
     network = build_model(config, dataset.labels)
@@ -83,17 +93,24 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
     criterion = nn.CrossEntropyLoss(label_smoothing=learn.label_smoothing)
     set_seed(run.seed + rank)  # dropout differs between processes; initial weights do not
     accelerator.register_for_checkpointing(progress, failures, average)
+    make_folder(out)
     state = latest_state(out) if run.resume else None
     if state is not None:
+        check_config(out, config)
         accelerator.load_state(str(state))
-    journal = Journal(out, config, progress.step, quiet) if accelerator.is_main_process else None
+    accelerator.wait_for_everyone()  # until all have compared the configurations
+    journal: Journal | None = None
+    is_done = progress.step >= run.steps
+    if accelerator.is_main_process and not is_done:
+        keep_config(out, config)
+        journal = Journal(out, run.steps, progress.step, quiet)
     start = progress.step * run.accumulation
     sampler = StreamSampler(len(dataset), run.batch, seed=run.seed, start=start, rank=rank, world=world)
     model.train()
     if learn.freeze_batch_norm:
         freeze_statistics(model)
     sums, result = torch.zeros(3, device=accelerator.device), None  # loss, hits and clips since the last log line
-    for data in make_loader(dataset, sampler, config.data.workers) if progress.step < run.steps else ():
+    for data in make_loader(dataset, sampler, config.data.workers) if not is_done else ():
         failures.add(data.failures)
         video, labels = _inputs(data, accelerator.device, info.mean, info.std)
         set_learning_rate(optimizer, progress.step, run.steps, learn)
@@ -127,20 +144,24 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
         last = progress.step == run.steps
         if last or (run.eval_every and progress.step % run.eval_every == 0):
             result = _validate(accelerator, averaged, config)
+            progress.metrics = {"step": progress.step, **result.to_dict()}
             if journal:
                 journal.validation(progress.step, result)
         if last or progress.step % run.save_every == 0:
+            if accelerator.is_main_process:  # before the state: a run that has its last one has nothing left to write
+                _save(checkpoint, averaged, config, progress)
             save_state(accelerator, out, progress.step)
-            if accelerator.is_main_process:
-                _save(out, averaged, config, progress.step, result)
         if last:
             break
     result = result or _validate(accelerator, averaged, config)
-    if journal:
+    if accelerator.is_main_process:
         write_report(result, out)
+        if not checkpoint.exists():  # somebody has removed it from a run that is done
+            _save(checkpoint, averaged, load_config(out / CONFIG), progress)
+    if journal:
         journal.close()
     accelerator.end_training()
-    return TrainResult(_save(out, averaged, config, progress.step, result, rank), result, failures)
+    return TrainResult(checkpoint, result, failures)
 
 
 def _average(network: VideoModel, decay: float) -> AveragedModel:
@@ -180,12 +201,7 @@ def _validate(accelerator: Accelerator, network: VideoModel, config: TrainConfig
     return dataclasses.replace(part, **whole)
 
 
-def _save(
-    out: Path, network: VideoModel, config: TrainConfig, step: int, result: Evaluation | None, rank: int = 0
-) -> Path:
-    """Write the checkpoint (by the first process only): weights, and how they came about."""
-    path = out / CHECKPOINT
-    if rank == 0:
-        facts = {"step": step, "training": to_dict(config), "metrics": result.to_dict() if result else None}
-        save_checkpoint(path, network, facts)
-    return path
+def _save(path: Path, network: VideoModel, config: TrainConfig, progress: Progress) -> None:
+    """Write the checkpoint: weights, and how they came about."""
+    facts = {"step": progress.step, "training": to_dict(config), "metrics": progress.metrics}
+    save_checkpoint(path, network, facts)

@@ -1,16 +1,31 @@
-"""States to resume from: everything that a run needs to go on as if it had never stopped."""
+"""A run's folder: whose it is, and states to resume from, with all that a run needs to go on as if it never stopped."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from accelerate import Accelerator  # type: ignore[import-untyped]
 
+from sifa_core.errors import ConfigError
+from sifa_core.training.config import TrainConfig, load_config, to_dict
+
 STATE = re.compile(r"state-(\d+)")
+CONFIG = "config.yaml"
+MAY_CHANGE = {
+    "data.workers",
+    *(f"run.{key}" for key in ("out", "steps", "log_every", "eval_every", "save_every", "resume")),
+}
+"""Keys that may be others when a run goes on. Any other key makes it another run."""
+LISTED_KEYS = 3
+"""Keys that an error spells out; it counts the rest."""
 
 
 @dataclass
@@ -18,14 +33,54 @@ class Progress:
     """How far the run is; the position in the data follows from it."""
 
     step: int = 0
+    metrics: dict[str, Any] | None = None
+    """The last validation and, under "step", after which step it was."""
 
     def state_dict(self) -> dict[str, Any]:
         """For resuming a run."""
-        return {"step": self.step}
+        return {"step": self.step, "metrics": self.metrics}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Undo `state_dict`."""
-        self.step = state["step"]
+        self.step, self.metrics = state["step"], state.get("metrics")
+
+
+def make_folder(folder: Path) -> None:
+    """Create the folder of a run. Raises ConfigError if that, or writing there, is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ConfigError(f"run.out={folder} cannot be written to: {error.strerror}.") from error
+
+
+def check_config(folder: Path, config: TrainConfig) -> None:
+    """Raise ConfigError naming the first keys that differ if the run in `folder` is not the one that `config` means."""
+    theirs, ours = _flat(to_dict(load_config(folder / CONFIG))), _flat(to_dict(config))
+    changed = [key for key in sorted({*theirs, *ours} - MAY_CHANGE) if theirs.get(key) != ours.get(key)]
+    if changed:
+        named = "; ".join(
+            f"{key} is {theirs.get(key)!r} there, {ours.get(key)!r} here" for key in changed[:LISTED_KEYS]
+        )
+        more = f"; and {len(changed) - LISTED_KEYS} more" if len(changed) > LISTED_KEYS else ""
+        raise ConfigError(f"{folder} holds another run ({named}{more}); name another run.out or say run.resume=false.")
+
+
+def keep_config(folder: Path, config: TrainConfig) -> None:
+    """Write down whose run is in the folder, and remove the states of another one that it shall not go on with."""
+    for path in () if config.run.resume else folder.glob("state-*"):
+        shutil.rmtree(path)
+    draft = folder / f"{CONFIG}.part"
+    draft.write_text(yaml.safe_dump(json.loads(json.dumps(to_dict(config)))), encoding="utf-8")
+    os.replace(draft, folder / CONFIG)
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one with dotted keys, sequences as lists, as they are after a way through a file."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return json.loads(json.dumps(flat))
 
 
 def latest_state(folder: Path) -> Path | None:

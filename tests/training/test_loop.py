@@ -152,6 +152,45 @@ def test_a_finished_run_is_not_repeated(config):
     assert same(before, weights(second.checkpoint.parent))
     assert second.validation.confusion.tolist() == first.validation.confusion.tolist()
 
+    fewer = load_config(config, ["run.steps=1", "model.switches.dropout=0"])
+    files = (first.checkpoint, first.checkpoint.parent / "config.yaml")
+    contents, facts = [path.read_bytes() for path in files], load_model(first.checkpoint).info.facts
+    train(fewer, quiet=True)
+    assert [path.read_bytes() for path in files] == contents
+    first.checkpoint.unlink()
+    assert load_model(train(fewer, quiet=True).checkpoint).info.facts == facts
+    assert facts["training"]["run"]["steps"] == facts["step"] == facts["metrics"]["step"] == 2
+
+
+def test_another_run_in_the_folder_is_left_alone(config, tmp_path):
+    train(load_config(config, ["run.steps=1"]), quiet=True)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(
+        ConfigError, match=r"another run \(optimizer.lr is 0.01 there, 0.5 here\); name another run.out"
+    ):
+        train(load_config(config, ["run.steps=2", "optimizer.lr=0.5"]), quiet=True)
+    with pytest.raises(ConfigError, match="model.switches.temporal is None there, 'none' here"):
+        train(load_config(config, ["run.steps=2", "model.switches.temporal=none"]), quiet=True)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    afresh = ["run.steps=1", "optimizer.lr=0.5", "run.resume=false"]
+    assert load_model(train(load_config(config, afresh), quiet=True).checkpoint).info.facts["step"] == 1
+
+
+def test_metrics_say_of_which_step_they_are_after_a_resume_too(config):
+    settings = load_config(config, ["run.save_every=1", "run.eval_every=2"])
+    for stop in (3, 4):
+        with pytest.raises(TrainingError, match=f"stopped after step {stop}"):
+            train(settings, quiet=True, stop_after=stop)
+        facts = load_model(Path(settings.run.out) / "model.safetensors").info.facts
+        assert facts["step"] == stop - 1
+        assert facts["metrics"]["step"] == 2
+        assert facts["metrics"]["videos"] == 15
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(config):
+    with pytest.raises(ConfigError, match="run.out=/dev/null/x cannot be written to: Not a directory"):
+        train(load_config(config, ["run.out=/dev/null/x"]), quiet=True)
+
 
 def test_accumulation_equals_one_large_batch(config, tmp_path):
     """With batch statistics frozen, two batches of 2 make the step that one batch of 4 makes."""
