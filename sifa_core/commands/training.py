@@ -66,6 +66,8 @@ def _train(options: argparse.Namespace) -> None:
     training = _package()
     result = training.train(training.load_config(options.config, options.overrides))
     print(f"Wrote {result.checkpoint}", file=sys.stderr)
+    if broken := result.failures.report():
+        print(f"Training split: {broken}", file=sys.stderr)
     _show(result.validation, options.json)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import nn
@@ -55,6 +57,22 @@ def _is_image_network(weights: str) -> bool:
 
 def freeze_statistics(model: nn.Module) -> None:
     """Let batch normalisation use, and keep, the statistics that it has."""
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()
+    for module in _batch_norms(model):
+        module.eval()
+
+
+@contextmanager
+def keep_statistics(model: nn.Module) -> Iterator[None]:
+    """Let a forward in training mode leave the running statistics as they are."""
+    momenta = {module: module.momentum for module in _batch_norms(model)}
+    for module in momenta:
+        module.momentum = 0.0
+    try:
+        yield
+    finally:
+        for module, momentum in momenta.items():
+            module.momentum = momentum
+
+
+def _batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ class Journal:
         """The outcome of a validation."""
         self._write(step, "val", loss=result.loss, top1=result.accuracy)
         if not self._quiet:
-            self._bar.write(f"step {step}: {summary(result)}")
+            self._bar.write(f"step {step}: {summary(result)}", file=sys.stderr)  # as the bar: results go to stdout
         self._clock = time.perf_counter()
 
     def _write(self, step: int, phase: str, **values: float) -> None:

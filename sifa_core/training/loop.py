@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
-from accelerate.utils import set_seed  # type: ignore[import-untyped]
+from accelerate.utils import gather_object, set_seed  # type: ignore[import-untyped]
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -23,8 +24,8 @@ from sifa_core.errors import ConfigError, SifaError
 from sifa_core.models import save_checkpoint
 from sifa_core.models.base import VideoModel
 from sifa_core.models.heads import average_heads, summed_loss
-from sifa_core.training.build import build_model, freeze_statistics
-from sifa_core.training.config import TrainConfig, load_config, to_dict
+from sifa_core.training.build import build_model, freeze_statistics, keep_statistics
+from sifa_core.training.config import DataConfig, TrainConfig, load_config, to_dict
 from sifa_core.training.data import training_data, validation_data
 from sifa_core.training.evaluate import Evaluation, evaluate, write_report
 from sifa_core.training.journal import Journal
@@ -43,6 +44,8 @@ from sifa_core.training.state import (
 from sifa_core.training.stream import StreamSampler, make_loader, normalise
 
 CHECKPOINT = "model.safetensors"
+MOST_BROKEN = 100
+"""Batches on end, of one process, of which every file may be broken; the data set is not where it should be then."""
 
 
 class TrainingError(SifaError):
@@ -58,7 +61,7 @@ class TrainResult:
     validation: Evaluation
     """Of the weights in the checkpoint; of all processes together."""
     failures: Failures
-    """Broken files of the training split, as this process met them."""
+    """Broken files of the training split, as all processes met them."""
 
 
 def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = None) -> TrainResult:
@@ -70,7 +73,7 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
         stop_after: leave after this step as if killed, without saving anything for it.
 
     Raises:
-        TrainingError: the loss is not finite, a whole batch is broken, or the run was stopped.
+        TrainingError: the loss is not finite, many batches on end have only broken files, or the run was stopped.
         ConfigError, DatasetError, ModelError: the configuration does not fit the data, the model, or the run that is in
             the folder; or the folder cannot be written to.
     """
@@ -110,14 +113,19 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
     if learn.freeze_batch_norm:
         freeze_statistics(model)
     sums, result = torch.zeros(3, device=accelerator.device), None  # loss, hits and clips since the last log line
+    recent, broken = Failures(), 0  # what this process met since the last state; batches on end without a clip
     for data in make_loader(dataset, sampler, config.data.workers) if not is_done else ():
-        failures.add(data.failures)
-        video, labels = _inputs(data, accelerator.device, info.mean, info.std)
+        recent.add(data.failures)
+        broken = 0 if len(data.labels) else broken + 1
+        if broken == min(MOST_BROKEN, run.steps * run.accumulation):
+            raise TrainingError(f"Every file of {broken} batches on end is broken, the last one: {data.failures[-1]}.")
+        video, labels = _inputs(data, config.data, accelerator.device, info.mean, info.std)
         set_learning_rate(optimizer, progress.step, run.steps, learn)
-        with accelerator.accumulate(model):
+        with accelerator.accumulate(model), keep_statistics(model) if broken else nullcontext():
             with accelerator.autocast():
                 logits = model(video).float()
                 loss = summed_loss(logits, labels, criterion) + penalty.take(data.motion)
+                loss = loss * (not broken)  # a batch without a clip counts nothing, yet all exchange gradients
             if not torch.isfinite(loss):
                 raise TrainingError(f"The loss is {loss.item()} at step {progress.step}; try a lower learning rate.")
             accelerator.backward(loss)
@@ -126,7 +134,8 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
             optimizer.step()
             optimizer.zero_grad()
         hits = (average_heads(logits).argmax(dim=1) == labels).sum()
-        sums += torch.stack([loss.detach() * len(labels), hits, torch.tensor(len(labels), device=hits.device)])
+        clips = torch.tensor(len(data.labels), device=hits.device)
+        sums += torch.stack([loss.detach() * clips, hits * (not broken), clips])
         if not accelerator.sync_gradients:
             continue
         progress.step += 1
@@ -134,10 +143,10 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
         if journal:
             journal.step()
         if progress.step % run.log_every == 0:
-            loss_sum, hit_sum, clips = accelerator.reduce(sums).tolist()
-            if journal:
+            loss_sum, hit_sum, count = accelerator.reduce(sums).tolist()
+            if journal and count:
                 rate = optimizer.param_groups[0]["lr"]
-                journal.training(progress.step, loss_sum / clips, hit_sum / clips, float(norm), rate, int(clips))
+                journal.training(progress.step, loss_sum / count, hit_sum / count, float(norm), rate, int(count))
             sums.zero_()
         if progress.step == stop_after:
             raise TrainingError(f"The run was stopped after step {progress.step}.")
@@ -148,6 +157,7 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
             if journal:
                 journal.validation(progress.step, result)
         if last or progress.step % run.save_every == 0:
+            _gather(recent, failures)
             if accelerator.is_main_process:  # before the state: a run that has its last one has nothing left to write
                 _save(checkpoint, averaged, config, progress)
             save_state(accelerator, out, progress.step)
@@ -170,12 +180,22 @@ def _average(network: VideoModel, decay: float) -> AveragedModel:
     return average.requires_grad_(False)
 
 
-def _inputs(data: Batch, device: torch.device, mean: tuple[float, ...], std: tuple[float, ...]) -> Any:
-    """(B, 3, T, H, W) and labels [B] on the device. Raises TrainingError if every clip of the batch is broken."""
+def _inputs(
+    data: Batch, view: DataConfig, device: torch.device, mean: tuple[float, ...], std: tuple[float, ...]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(B, 3, T, H, W) and labels [B] on the device; a grey clip of class 0 if every clip of the batch is broken."""
     if not len(data.labels):
-        raise TrainingError(f"Every file of a batch is broken, among them {data.failures[0]}.")
+        grey = torch.full((1, view.num_frames, view.crop, view.crop, 3), 128, dtype=torch.uint8, device=device)
+        return normalise(grey, mean, std), torch.zeros(1, dtype=torch.int64, device=device)
     clips = data.clips[:, 0].to(device, non_blocking=True)
     return normalise(clips, mean, std), data.labels.to(device, non_blocking=True)
+
+
+def _gather(own: Failures, whole: Failures) -> None:
+    """Move what every process met into `whole`, which is then the same for all of them."""
+    for counts in gather_object([dict(own.counts)]):
+        whole.counts.update(counts)
+    own.counts.clear()
 
 
 def _validate(accelerator: Accelerator, network: VideoModel, config: TrainConfig) -> Evaluation:
@@ -193,11 +213,12 @@ def _validate(accelerator: Accelerator, network: VideoModel, config: TrainConfig
     )
     if accelerator.num_processes == 1:
         return part
-    device = accelerator.device
+    device, failures = accelerator.device, Failures()
+    _gather(part.failures, failures)
     confusion = accelerator.reduce(torch.from_numpy(part.confusion).to(device))
     speeds = accelerator.reduce(torch.from_numpy(part.speeds).to(device))
     loss = accelerator.reduce(torch.tensor(part.loss * part.count, device=device)).item() / max(1, int(confusion.sum()))
-    whole = {"confusion": confusion.cpu().numpy(), "speeds": speeds.cpu().numpy(), "loss": loss}
+    whole = {"confusion": confusion.cpu().numpy(), "speeds": speeds.cpu().numpy(), "loss": loss, "failures": failures}
     return dataclasses.replace(part, **whole)
 
 

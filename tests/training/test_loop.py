@@ -18,11 +18,13 @@ import yaml
 from safetensors.torch import load_file
 
 from app.service import Service
+from sifa_core.cli import main
 from sifa_core.data.motion15 import LABELS, MotionConfig, make_dataset
 from sifa_core.errors import ConfigError
 from sifa_core.explain.analysis import predict
 from sifa_core.models import load_model
-from sifa_core.training import TrainingError, evaluate, load_config, train
+from sifa_core.training import TrainingError, evaluate, load_config, loop, train
+from sifa_core.training.build import build_model
 from sifa_core.training.data import validation_data
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +32,7 @@ SCRIPT = """
 import sys, torch
 torch.set_num_threads(1)
 from sifa_core.training import load_config, train
-train(load_config(sys.argv[1], sys.argv[2:]), quiet=True)
+print(train(load_config(sys.argv[1], sys.argv[2:]), quiet=True).failures.report())
 """
 
 
@@ -207,24 +209,67 @@ def test_two_processes_equal_one(config, tmp_path):
     plain = ["optimizer.freeze_batch_norm=true", "model.switches.dropout=0", "run.steps=3", "optimizer.name=sgd"]
     plain += ["data.train=" + str(_without_broken(config, tmp_path))]
     train(load_config(config, [*plain, "run.batch=4", f"run.out={tmp_path / 'one'}"]), quiet=True)
-    script = tmp_path / "run.py"
-    script.write_text(SCRIPT)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}", str(script)]
-    done = subprocess.run(
-        [*launch, str(config), *plain, "run.batch=2", f"run.out={tmp_path / 'two'}"],
-        env=environment() | {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    _two_processes(tmp_path, config, *plain, "run.batch=2", f"run.out={tmp_path / 'two'}")
     _close(weights(tmp_path / "one"), weights(tmp_path / "two"))
     one, two = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("one", "two"))
     assert one["confusion"] == two["confusion"]
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_where_one_has_no_clip_and_both_name_the_file(config, tmp_path):
+    """With one clip each, one of them goes without at every step: not the same one in both."""
+    listing = _good_and_broken(config, tmp_path)
+    seed = next(seed for seed in range(99) if _first_is_broken(seed, 0) != _first_is_broken(seed, 1))
+    same_for_both = [f"data.train={listing}", f"data.val={listing}", f"run.seed={seed}", "run.batch=1", "run.steps=2"]
+    said = _two_processes(tmp_path, config, *same_for_both, "run.save_every=1")
+    assert said.count("1 broken file(s) were left out, 2 time(s) in all") == 2
+    stored = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert stored["videos"] == 1
+    assert [(Path(name.split(":")[0]).name, count) for name, count in stored["failures"].items()] == [
+        ("train_000003.mp4", 1)
+    ]
+
+
+def test_a_batch_of_broken_files_changes_nothing(config, tmp_path):
+    """Neither weights nor statistics, nor the log, though a step has passed."""
+    seed = next(seed for seed in range(99) if _first_is_broken(seed, 0))
+    settings = load_config(
+        config,
+        [
+            f"data.train={_good_and_broken(config, tmp_path)}",
+            f"run.seed={seed}",
+            *("run.batch=1", "run.save_every=1", "run.log_every=1", "run.steps=2"),
+            *("optimizer.weight_decay=0", "optimizer.ema_decay=0", "model.switches.dropout=0"),
+        ],
+    )
+    with pytest.raises(TrainingError, match="stopped after step 2"):
+        train(settings, quiet=True, stop_after=2)
+    torch.manual_seed(seed)
+    start = build_model(settings, LABELS).state_dict()
+    after = weights(tmp_path / "run")
+    assert all(torch.equal(start[key], after[key]) for key in start if not key.endswith("num_batches_tracked"))
+    result = train(settings, quiet=True)
+    assert not torch.equal(start["fc.weight"], weights(tmp_path / "run")["fc.weight"])
+    assert sum(result.failures.counts.values()) == 1
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert {row["step"] for row in rows if row["phase"] == "train"} == {2}
+
+
+@pytest.mark.parametrize(("steps", "said"), [(9, "Every file of 3 batches on end"), (2, "Every file of 2 batches")])
+def test_a_run_without_any_whole_file_stops(config, tmp_path, monkeypatch, steps, said):
+    monkeypatch.setattr(loop, "MOST_BROKEN", 3)
+    listing = _good_and_broken(config, tmp_path)
+    listing.write_text(listing.read_text().splitlines()[1])
+    with pytest.raises(TrainingError, match=said + ".*train_000003.mp4"):
+        train(load_config(config, [f"data.train={listing}", "run.batch=1", f"run.steps={steps}"]), quiet=True)
+
+
+def test_the_command_names_broken_files_at_its_end(config, capsys):
+    assert main(["train", str(config), "run.steps=1", "run.batch=20", "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["videos"] == 15
+    assert "Training split: 1 broken file(s) were left out, 1 time(s) in all" in told.err
+    assert "train_000003.mp4" in told.err
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(config):
@@ -265,6 +310,38 @@ def _without_broken(config, tmp_path) -> Path:
     listing = tmp_path / "whole.txt"
     listing.write_text("".join(lines))
     return listing
+
+
+def _good_and_broken(config, tmp_path) -> Path:
+    lines = Path(load_config(config).data.train).read_text().splitlines(True)
+    listing = tmp_path / "two.txt"
+    listing.write_text(lines[0] + next(line for line in lines if "000003" in line))
+    return listing
+
+
+def _first_is_broken(seed: int, epoch: int) -> bool:
+    """Whether the first of `_good_and_broken`'s clips in the order of an epoch is the broken one."""
+    return int(np.random.default_rng([seed, epoch]).permutation(2)[0]) == 1
+
+
+def _two_processes(tmp_path, *arguments) -> str:
+    """Run SCRIPT on two processes of this machine; returns what they print."""
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}", str(script)]
+    done = subprocess.run(
+        [*launch, *map(str, arguments)],
+        env=environment() | {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
 
 
 def _close(a, b) -> None:

@@ -16,7 +16,7 @@ from sifa_core.data.motion15 import LABELS, MotionConfig
 from sifa_core.errors import ConfigError
 from sifa_core.models import create_model
 from sifa_core.training import evaluate, stream, summary, write_report
-from sifa_core.training.build import build_model, freeze_statistics
+from sifa_core.training.build import build_model, freeze_statistics, keep_statistics
 from sifa_core.training.config import OptimizerConfig, TrainConfig, from_dict
 from sifa_core.training.evaluate import Evaluation
 from sifa_core.training.parameters import build_optimizer, parameter_groups
@@ -74,6 +74,17 @@ def test_frozen_statistics_stay():
     before = model[1].running_mean.clone()
     model(torch.randn(2, 3, 2, 4, 4) + 5)
     assert torch.equal(model[1].running_mean, before)
+
+
+def test_statistics_are_kept_for_a_while():
+    model = nn.Sequential(nn.Conv3d(3, 4, 1), nn.BatchNorm3d(4, momentum=0.3)).train()
+    before, video = model[1].running_mean.clone(), torch.randn(2, 3, 2, 4, 4) + 5
+    with keep_statistics(model):
+        model(video)
+        assert torch.equal(model[1].running_mean, before)
+    model(video)
+    assert not torch.equal(model[1].running_mean, before)
+    assert model[1].momentum == 0.3
 
 
 def test_normalise():
