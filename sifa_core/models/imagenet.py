@@ -112,7 +112,7 @@ def initialise_from_images(model: VideoModel, weights: str | Path, inflate: str)
     used = {id(value) for value in found.values()}
     taken = {key: _inflate(value, own[key], inflate) if key in own else value for key, value in found.items()}
     missing = [key for key in own if key not in taken and not key.endswith("num_batches_tracked")]
-    problems = [f"{key} is missing" for key in missing if not _has_own_start(key)]
+    problems = [f"{key} is missing" for key in missing if not has_own_start(key)]
     problems += [f"{key} is unexpected" for key in taken if key not in own]
     problems += [
         f"{key} is {tuple(value.shape)} instead of {tuple(own[key].shape)}"
@@ -142,7 +142,7 @@ def _inflate(image: Tensor, own: Tensor, how: str) -> Tensor:
     return inflated
 
 
-def _has_own_start(key: str) -> bool:
+def has_own_start(key: str) -> bool:
     """Whether a parameter belongs to what image networks lack: temporal modules, a clip's context, and the heads."""
     parts = key.split(".")
     return parts[0] in _OWN_HEADS or any(part in _OWN_PARTS for part in parts)

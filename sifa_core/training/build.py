@@ -13,9 +13,9 @@ from sifa_core.errors import CheckpointError, ConfigError
 from sifa_core.layers import SIFA
 from sifa_core.models import create_model, load_model
 from sifa_core.models.base import VideoModel
-from sifa_core.models.imagenet import IMAGENET
+from sifa_core.models.imagenet import IMAGENET, has_own_start
 from sifa_core.models.official import official_architecture
-from sifa_core.models.weights_file import ENDINGS, read_weights
+from sifa_core.models.weights_file import ENDINGS, check_fit, read_weights
 from sifa_core.training.config import TrainConfig
 
 
@@ -23,20 +23,16 @@ def build_model(config: TrainConfig, labels: tuple[str, ...]) -> VideoModel:
     """An untrained or initialised network with the data set's classes.
 
     `model.weights` is "imagenet" or a file of an image network, see `create_model`; or a checkpoint of a video network,
-    which lends every tensor whose name and shape fit, so that a head for other classes starts afresh. Raises ModelError
-    and its subclasses; CheckpointError if the weights cannot be had or nothing fits; ConfigError if offsets shall be
-    drawn to the motion towards the next frame in a network that also looks back.
+    see `_take_over`. What was and was not taken is in `info.facts["start"]`. Raises ModelError and its subclasses;
+    CheckpointError if the weights cannot be had or do not fit; ConfigError if offsets shall be drawn to the motion
+    towards the next frame in a network that also looks back.
     """
     data, model = config.data, config.model
     switches = {"num_frames": data.num_frames, "input_size": data.crop, **model.switches, "num_classes": len(labels)}
     from_images = model.weights == IMAGENET or _is_image_network(model.weights)
     network = create_model(model.name, weights=model.weights if from_images else None, **switches)
     if model.weights and not from_images:
-        own, start = network.state_dict(), load_model(model.weights).state_dict()
-        fitting = {key: value for key, value in start.items() if key in own and own[key].shape == value.shape}
-        if not fitting:
-            raise CheckpointError(f"No tensor of {model.weights} fits {model.name}.")
-        network.load_state_dict(fitting, strict=False)
+        _take_over(network, model.weights)
     # those not named look back, or at frames pooled in pairs (a dual head): the clip's true motion is not theirs
     unnamed = {module for module in network.modules() if isinstance(module, SIFA)} - set(network.sifa_layers().values())
     if config.optimizer.offset_target == "motion" and unnamed:
@@ -45,6 +41,35 @@ def build_model(config: TrainConfig, labels: tuple[str, ...]) -> VideoModel:
         )
     network.info = dataclasses.replace(network.info, labels=labels)
     return network
+
+
+def _take_over(network: VideoModel, weights: str) -> None:
+    """Copy a video network into `network`, and note under `network.info.facts["start"]` what was and was not taken.
+
+    Temporal modules and heads that do not fit keep the start that they have, so that classes and the `temporal` switch
+    may be others. Raises CheckpointError if anything else does not fit, or the weights are not trained.
+    """
+    start = load_model(weights)
+    if not start.info.is_trained:
+        raise CheckpointError(f"model.weights={weights} is no start: there are no trained weights of it here.")
+    own, theirs = network.state_dict(), start.state_dict()
+    taken = {key: value for key, value in theirs.items() if key in own and own[key].shape == value.shape}
+    problems = [f"{key} is missing" for key in own if key not in theirs and not has_own_start(key)]
+    problems += [f"{key} is unexpected" for key in theirs if key not in own and not has_own_start(key)]
+    problems += [
+        f"{key} is {tuple(value.shape)} instead of {tuple(own[key].shape)}"
+        for key, value in theirs.items()
+        if key in own and key not in taken and not has_own_start(key)
+    ]
+    check_fit(problems, start.info.source, network.info.name)
+    network.load_state_dict(taken, strict=False)
+    facts = {
+        "weights": start.info.source,
+        "taken": len(taken),
+        "not_in_the_file": [key for key in own if key not in theirs],
+        "left_out_of_the_file": [key for key in theirs if key not in taken],
+    }
+    network.info = dataclasses.replace(network.info, facts={**network.info.facts, "start": facts})
 
 
 def _is_image_network(weights: str) -> bool:

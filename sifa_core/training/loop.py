@@ -225,4 +225,4 @@ def _validate(accelerator: Accelerator, network: VideoModel, config: TrainConfig
 def _save(path: Path, network: VideoModel, config: TrainConfig, progress: Progress) -> None:
     """Write the checkpoint: weights, and how they came about."""
     facts = {"step": progress.step, "training": to_dict(config), "metrics": progress.metrics}
-    save_checkpoint(path, network, facts)
+    save_checkpoint(path, network, network.info.facts | facts)

@@ -189,6 +189,15 @@ def test_metrics_say_of_which_step_they_are_after_a_resume_too(config):
         assert facts["metrics"]["videos"] == 15
 
 
+def test_a_checkpoint_says_what_it_started_from(config, tmp_path):
+    first = train(load_config(config, ["run.steps=1"]), quiet=True).checkpoint
+    second = [f"run.out={tmp_path / 'second'}", f"model.weights={first}", "model.switches.temporal=none"]
+    facts = load_model(train(load_config(config, [*second, "run.steps=1"]), quiet=True).checkpoint).info.facts
+    assert facts["start"]["weights"] == "model.safetensors"
+    assert all(".temporal." in key for key in facts["start"]["left_out_of_the_file"])
+    assert facts["training"]["model"]["weights"] == str(first)
+
+
 def test_a_folder_that_cannot_be_written_to_is_one_sentence(config):
     with pytest.raises(ConfigError, match="run.out=/dev/null/x cannot be written to: Not a directory"):
         train(load_config(config, ["run.out=/dev/null/x"]), quiet=True)

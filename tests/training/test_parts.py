@@ -13,8 +13,8 @@ from torch import nn
 from sifa_core.data.datasets import Failures, Item, MotionDataset
 from sifa_core.data.datasets.base import collate
 from sifa_core.data.motion15 import LABELS, MotionConfig
-from sifa_core.errors import ConfigError
-from sifa_core.models import create_model
+from sifa_core.errors import CheckpointError, ConfigError
+from sifa_core.models import create_model, save_checkpoint
 from sifa_core.training import evaluate, stream, summary, write_report
 from sifa_core.training.build import build_model, freeze_statistics, keep_statistics
 from sifa_core.training.config import OptimizerConfig, TrainConfig, from_dict
@@ -298,6 +298,55 @@ def test_true_motion_goes_to_the_device_of_the_offsets():
     penalty = OffsetPenalty(model, 0.5)
     model(torch.empty(1, 3, 8, 64, 64, device="meta"))
     assert penalty.take(torch.zeros(1, 2, 8, 8, 2)).device.type == "meta"
+
+
+@pytest.fixture
+def start(tmp_path):
+    """A checkpoint of a small network with SIFA, and a function that builds a network from it."""
+    torch.manual_seed(0)
+    model = create_model("sifa_net_tiny", width=8, layers=(1, 1, 1, 2), num_classes=3)
+    path = save_checkpoint(tmp_path / "start.safetensors", model)
+
+    def build(weights=path, **switches):
+        content = {"weights": str(weights), "switches": {"width": 8, "layers": [1, 1, 1, 2], **switches}}
+        return build_model(from_dict(TrainConfig, {"model": content}), LABELS)
+
+    return model, build
+
+
+@pytest.mark.parametrize(
+    "switches", [{}, {"temporal": "none"}, {"temporal": "temporal_shift"}, {"kernel_size": 5}, {"gate": "channel"}]
+)
+def test_a_start_lends_all_but_the_head_and_other_temporal_modules(start, switches):
+    model, build = start
+    network = build(**switches)
+    own, theirs, said = network.state_dict(), model.state_dict(), network.info.facts["start"]
+    left, new = set(said["left_out_of_the_file"]), set(said["not_in_the_file"])
+    assert said["weights"] == "start.safetensors"
+    assert said["taken"] == len(theirs) - len(left)
+    assert all(torch.equal(own[key], theirs[key]) for key in theirs if key not in left)
+    assert {"fc.weight", "fc.bias"} <= left
+    assert all(".temporal." in key for key in (left | new) - {"fc.weight", "fc.bias"})
+    assert (left | new == {"fc.weight", "fc.bias"}) == (not switches)
+
+
+@pytest.mark.parametrize(
+    ("switches", "said"),
+    [
+        ({"width": 4}, r"start.safetensors does not fit sifa_net_tiny: conv1.weight is \(8, 3, 4.* more"),
+        ({"layers": (1, 1, 1, 1)}, r"layer4.1.conv1.weight is unexpected"),
+        ({"layers": (1, 1, 2, 2)}, r"layer3.1.conv1.weight is missing"),
+        ({"temporal_stride": 1}, r"conv1.weight is \(8, 3, 4, 7, 7\) instead of \(8, 3, 1, 7, 7\)"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused(start, switches, said):
+    with pytest.raises(CheckpointError, match=said):
+        start[1](**switches)
+
+
+def test_a_name_without_trained_weights_is_no_start(start):
+    with pytest.raises(CheckpointError, match="model.weights=sifa_transformer_tiny is no start"):
+        start[1](weights="sifa_transformer_tiny")
 
 
 def test_a_network_that_looks_back_has_no_one_motion():
