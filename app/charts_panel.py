@@ -1,6 +1,7 @@
 """Charts of the viewer's query, below it: closed at first, and drawn only while they are open.
 
-The viewer tells of a change in the browser; when it has been still for a moment, the charts are asked for once.
+The viewer tells of a change in the browser; when it has been still for a moment, the charts are asked for once. What
+they are drawn of is read from the viewer only then, or when the charts asked for before are there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from gradio.components import Component
 
 from app import charts
 from app.explorer import READ_CHOICE, selection_of
-from app.visit import QUIET, Updates, Visit
+from app.visit import LAST, QUIET, Updates, Visit
 from sifa_core import Analysis
 from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Selection
@@ -34,7 +35,7 @@ function ask() {
   const now = JSON.stringify([t, x, y, layer, levels]);
   if (now === last) return;
   last = now;
-  trigger('select', {choice: {t, x, y, layer, levels}});
+  trigger('select');
 }
 
 const waiting = setInterval(() => {
@@ -84,27 +85,15 @@ def build(visit: Visit) -> None:
         figures = draw_charts(analysis, selection)
         yield {plot: figures[name] for name, plot in plots.items()}
 
-    @visit.guard
-    def redraw(key: str, event: gr.EventData) -> Iterator[Updates]:
-        asked = event._data
-        yield from draw(key, asked.get("choice") if isinstance(asked, dict) else None)
-
     outputs = [*plots.values(), visit.notice]
     inputs: list[Any] = [visit.token, visit.choice]
     listening = (
-        panel.expand(draw, inputs, outputs, js=READ_CHOICE, **QUEUE, **QUIET),
-        visit.token.change(draw, inputs, outputs, js=READ_IF_OPEN, **QUEUE, **QUIET),
-        messenger.select(redraw, visit.token, outputs, trigger_mode="always_last", **QUEUE, **QUIET),
+        panel.expand(draw, inputs, outputs, js=READ_CHOICE, **LAST, **QUEUE, **QUIET),
+        visit.token.change(draw, inputs, outputs, js=READ_IF_OPEN, **LAST, **QUEUE, **QUIET),
+        messenger.select(draw, inputs, outputs, js=READ_CHOICE, **LAST, **QUEUE, **QUIET),
     )
-    for event in listening:  # Gradio would keep the last figures for every session
-        event.then(
-            lambda *values: None,
-            [*plots.values()],
-            None,
-            js=f"() => Array({len(plots)}).fill(null)",
-            queue=False,
-            **QUIET,
-        )
+    for event in listening:
+        visit.forget(event, *plots.values())
 
 
 def draw_charts(analysis: Analysis, selection: Selection) -> dict[str, Any]:

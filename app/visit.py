@@ -18,6 +18,9 @@ from sifa_core import SifaError
 MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 """One handler at a time of those that need the model."""
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+LAST: dict[str, Any] = {"trigger_mode": "always_last"}
+"""While one event is being answered, the last one after it waits. Its inputs are read by its `js` when it is its turn;
+data of the event itself would be that of the first."""
 UNEXPECTED = "Something went wrong here, not with what you did; please try again or choose another clip."
 
 log = logging.getLogger("app")
@@ -40,13 +43,14 @@ class Visit:
     tabs: gr.Tabs
 
     @staticmethod
-    def forget(event: Any, component: Component) -> None:
-        """Have Gradio forget what the event has sent to the component.
+    def forget(event: Any, *components: Component) -> None:
+        """Have Gradio forget what the event has sent to the components.
 
         It keeps the last value of every component for each of thousands of sessions, and takes what a browser says it
         is: here, that there is nothing. The browser itself is told nothing and keeps what it shows.
         """
-        event.then(lambda value: None, component, None, js="() => [{}]", queue=False, **QUIET)
+        nothing = f"() => Array({len(components)}).fill(null)"
+        event.then(lambda *values: None, [*components], None, js=nothing, queue=False, **QUIET)
 
     def guard(self, handler: Handler) -> Handler:
         """The handler with its errors told in `notice`: the page keeps whatever it was showing."""

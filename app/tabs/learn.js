@@ -1,7 +1,9 @@
 /**
  * The Learn tab: steps through the equations, and asks the server what would change without a part of the model.
  *
- * A click into a picture asks there. The event "input" asks for a lesson, "select" for what a part does.
+ * A click into a picture asks there. The event "input" asks for a lesson at the viewer's place, "select" for what the
+ * part in the root's property `wish` does: {part, here, choice}, or null. Both are read when the server is really asked,
+ * which may be later than the event, while an earlier question is being answered.
  *
  * Runs in the component's `js_on_load` after LESSONS, learn_pictures.js, learn_numbers.js and learn_steps.js. The value
  * is a lesson, an answer of kind "switched off", or {} when there is nothing new.
@@ -58,9 +60,8 @@ step.addEventListener("click", (event) => {
   const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(picture.getScreenCTM().inverse());
   const clamp = (value, limit) => Math.min(Math.max(value, 0), limit - 1);
   const place = { x: clamp(at.x, lesson.clip.width), y: clamp(at.y, lesson.clip.height) };
-  const choice = { ...lesson.choice, ...place };
-  document.querySelector("#explorer .sifa-viewer").viewer.setState(choice);
-  trigger("input", choice);
+  document.querySelector("#explorer .sifa-viewer").viewer.setState({ ...lesson.choice, ...place });
+  trigger("input");
 });
 
 /** Show an equation, 1 to 7. */
@@ -144,10 +145,16 @@ function drawExperiment(answer = null) {
   else outcome.append(make("p", "words", "Same clip, same weights, one part less: the model runs again and shows the difference."));
 }
 
-function switchOff(part) {
+/** Which part is asked about, "" for none. */
+function setAsked(part) {
   asked = part;
+  root.wish = part ? { part, here: isHere, choice: lesson.choice } : null;
+}
+
+function switchOff(part) {
+  setAsked(part);
   drawExperiment();
-  if (part) trigger("select", { part, here: isHere, choice: lesson.choice });
+  if (part) trigger("select");
 }
 
 const percent = (share) => `${(100 * share).toFixed(share > 0.0995 && share < 0.9995 ? 0 : 1)} %`;
@@ -202,12 +209,15 @@ document.addEventListener("keydown", (event) => {
 function show() {
   const value = props.value ?? {};
   if (value.kind === "lesson") {
-    asked = "";
+    setAsked("");
     showLesson(value);
-  } else if (value.kind === "switched off" && lesson && value.part === asked && value.here === isHere) {
+    return;
+  }
+  if (!lesson || value.part !== asked || value.here !== isHere) return; // something else is asked by now
+  if (value.kind === "switched off") {
     drawExperiment(value);
-  } else if (value.kind === "failed" && lesson) {
-    asked = ""; // the page says why
+  } else if (value.kind === "failed") {
+    setAsked(""); // the page says why
     drawExperiment();
   }
 }

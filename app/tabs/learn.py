@@ -16,10 +16,10 @@ import gradio as gr
 import numpy as np
 
 from app import fragments
-from app.explorer import selection_of
+from app.explorer import READ_CHOICE, selection_of
 from app.tabs.lessons import LESSONS
-from app.visit import MODEL_QUEUE, QUIET, Updates, Visit
-from sifa_core import Analysis, SifaError
+from app.visit import LAST, MODEL_QUEUE, QUIET, Updates, Visit
+from sifa_core import Analysis
 from sifa_core.errors import QueryError
 from sifa_core.explain.ablation import PARTS, ablate, compare, has_part
 from sifa_core.explain.analysis import Selection
@@ -48,6 +48,8 @@ async (token) => {
 }
 """
 """Browser's side of opening the tab or a new clip: the choice once the viewer shows it, null if the tab is closed."""
+READ_WISH = '(token) => [token, document.querySelector("#learn .learn").wish]'
+"""Browser's side of a switch: the part that is to be off by now, where, and at which choice; null for none."""
 
 
 def build(visit: Visit, tab: gr.Tab) -> None:
@@ -71,30 +73,31 @@ def build(visit: Visit, tab: gr.Tab) -> None:
             yield from fill(key, chosen)
 
     @visit.guard
-    def another_place(key: str, event: gr.EventData) -> Iterator[Updates]:
-        yield from fill(key, event._data)
+    def another_place(key: str, chosen: Any) -> Iterator[Updates]:
+        yield from fill(key, chosen)
 
     @visit.guard
-    def switch_off(key: str, event: gr.EventData) -> Iterator[Updates]:
-        analysis = service.analysis(key)
-        asked = event._data
-        if not isinstance(asked, dict) or not isinstance(asked.get("part"), str):
+    def switch_off(key: str, wish: Any) -> Iterator[Updates]:
+        if wish is None:  # switched on again meanwhile
+            return
+        if not isinstance(wish, dict) or not isinstance(wish.get("part"), str):
             raise QueryError("A switch holds the part that is to be switched off.")
-        selection = selection_of(analysis, asked.get("choice"))
-        layers = [selection.layer] if asked.get("here") is True else None
+        part, here = wish["part"], wish.get("here") is True
+        # The same answer twice is to be shown twice.
+        told = {"number": secrets.token_hex(4), "part": part, "here": here}
         try:
+            analysis = service.analysis(key)
+            selection = selection_of(analysis, wish.get("choice"))
             with service.model_lock:
-                ablation = ablate(analysis, asked["part"], layers)
+                ablation = ablate(analysis, part, [selection.layer] if here else None)
             comparison = compare(analysis, ablation, selection)
-        except SifaError:
-            yield {page: {"kind": "failed", "number": secrets.token_hex(4)}}
+        except Exception:
+            yield {page: told | {"kind": "failed"}}
             raise
         yield {
-            page: {
+            page: told
+            | {
                 "kind": "switched off",
-                "number": secrets.token_hex(4),  # the same answer twice is to be shown twice
-                "part": ablation.part,
-                "here": layers is not None,
                 "moved": comparison.moved,
                 "before": _points(comparison.before),
                 "after": _points(comparison.after),
@@ -106,10 +109,10 @@ def build(visit: Visit, tab: gr.Tab) -> None:
     shown = [page, notice]
     inputs: list[Any] = [visit.token, visit.choice]
     for event in (
-        tab.select(open_lesson, inputs, shown, js=READ_IF_OPEN, **MODEL_QUEUE, **QUIET),
-        visit.token.change(open_lesson, inputs, shown, js=READ_IF_OPEN, **MODEL_QUEUE, **QUIET),
-        page.input(another_place, visit.token, shown, **MODEL_QUEUE, **QUIET),
-        page.select(switch_off, visit.token, shown, **MODEL_QUEUE, **QUIET),
+        tab.select(open_lesson, inputs, shown, js=READ_IF_OPEN, **LAST, **MODEL_QUEUE, **QUIET),
+        visit.token.change(open_lesson, inputs, shown, js=READ_IF_OPEN, **LAST, **MODEL_QUEUE, **QUIET),
+        page.input(another_place, inputs, shown, js=READ_CHOICE, **LAST, **MODEL_QUEUE, **QUIET),
+        page.select(switch_off, inputs, shown, js=READ_WISH, **LAST, **MODEL_QUEUE, **QUIET),
     ):
         visit.forget(event, page)
 

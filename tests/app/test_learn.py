@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from typing import Any
 from xml.etree import ElementTree
 
+import gradio as gr
 import numpy as np
 import pytest
 
+from app import fragments
+from app.service import Service
 from app.tabs import learn
 from app.tabs.lessons import LESSONS
+from app.visit import Updates, Visit
 from sifa_core import Analysis
 from sifa_core.explain.equations import explain_equations
 
@@ -62,3 +68,43 @@ def test_seven_lessons_with_sound_mathml() -> None:
         for symbol, meaning in lesson.symbols:
             assert ElementTree.fromstring(f"<math>{symbol}</math>") is not None
             assert meaning
+
+
+@pytest.fixture
+def tab(service: Service) -> gr.Blocks:
+    """A page with nothing but the tab."""
+    with gr.Blocks() as page, gr.Tabs() as tabs, gr.Tab("Learn") as space:
+        learn.build(Visit(service, gr.State(""), gr.JSON(), gr.HTML(), tabs), space)
+    return page
+
+
+def handler(tab: gr.Blocks, name: str) -> Callable[..., Iterator[Updates]]:
+    found: Any = next(each.fn for each in tab.fns.values() if each.name == name)
+    return found
+
+
+def test_what_is_asked_meanwhile_waits_and_is_read_in_its_turn(tab: gr.Blocks) -> None:
+    modes = {each.name: (each.trigger_mode, bool(each.js)) for each in tab.fns.values()}
+    for name in ("open_lesson", "another_place", "switch_off"):
+        assert modes[name] == ("always_last", True)
+
+
+def test_a_switch_that_fails_says_which(tab: gr.Blocks) -> None:
+    wish = {"part": "offsets", "here": True, "choice": None}
+    failed, said = handler(tab, "switch_off")("no-such-token", wish)
+    (value,) = failed.values()
+    assert (value["kind"], value["part"], value["here"]) == ("failed", "offsets", True)
+    assert "open it again" in next(iter(said.values()))
+
+
+def test_a_switch_is_answered(tab: gr.Blocks, service: Service) -> None:
+    token = service.open_example("earth_rotates")
+    switch_off = handler(tab, "switch_off")
+    (answer,) = switch_off(token, {"part": "offsets", "here": False, "choice": None})
+    value = next(iter(answer.values()))
+    assert (value["kind"], value["part"], value["here"]) == ("switched off", "offsets", False)
+    assert value["moved"] > 0
+    (nothing,) = switch_off(token, None)
+    assert list(nothing.values()) == [gr.skip()], "it was switched on again meanwhile"
+    (told,) = switch_off(token, {"part": 7})
+    assert list(told.values()) == [fragments.failure("A switch holds the part that is to be switched off.")]

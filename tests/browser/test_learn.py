@@ -153,6 +153,37 @@ def test_switch_parts_off(visit: Visit, address: str, photograph: Photograph, an
     expect(page.locator("#learn .bars")).to_have_count(0)
 
 
+def test_the_last_of_hasty_switches_is_answered(visit: Visit, address: str, analysis: Analysis) -> None:
+    page = visit(address)
+    open_lesson(page)
+    page.evaluate(
+        "for (const part of ['offsets', 'attention']) document.querySelector(`#learn [data-part=${part}]`).click()"
+    )
+    row = page.locator("#learn .bars tr").first
+    expect(row).to_be_visible()
+    expect(page.locator('#learn [aria-pressed="true"]')).to_have_attribute("data-part", "attention")
+    after = dict(ablate(analysis, "attention").predictions)[row.locator("th").text_content() or ""]
+    said = (row.locator("td").last.text_content() or "").split("→")[1]
+    assert float(said.strip(" %")) == pytest.approx(100 * after, abs=0.51)
+
+
+def test_the_last_of_hasty_clicks_into_a_picture_is_shown(visit: Visit, address: str) -> None:
+    page = visit(address)
+    open_lesson(page)
+    page.locator("#learn .steps button").nth(1).click()
+    page.locator("#learn svg.frame").first.evaluate(
+        """(picture) => {
+          const box = picture.getBoundingClientRect();
+          for (const share of [0.2, 0.4, 0.8]) {
+            const at = {clientX: box.x + share * box.width, clientY: box.y + share * box.height};
+            picture.dispatchEvent(new MouseEvent('click', {bubbles: true, ...at}));
+          }
+        }"""
+    )
+    state = page.evaluate(f"{VIEWER}.viewer.getState()")
+    expect(page.locator("#learn .place")).to_contain_text(f"({state['x']:.0f}, {state['y']:.0f})")
+
+
 def test_another_clip_brings_other_numbers(visit: Visit, address: str) -> None:
     page = visit(address)
     open_lesson(page)
