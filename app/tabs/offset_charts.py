@@ -9,10 +9,15 @@ import plotly.graph_objects as go
 from sifa_core import Analysis
 
 FONT = "system-ui, -apple-system, Segoe UI, Roboto, Noto Sans, sans-serif"
-HEIGHT = 280
+HEIGHT = 296
 GRID = "rgba(127, 137, 148, 0.35)"
 COMPASS = ("right", "down right", "down", "down left", "left", "up left", "up", "up right")
 """Names of the sectors of `OffsetStatistics.direction`: clockwise from right, as seen."""
+
+
+def frames_of(analysis: Analysis, t: int) -> str:
+    """Frame t and the frame that it attends to, in words."""
+    return f"{t} → {t + 1}" if t < analysis.num_frames - 1 else f"{t} → itself"
 
 
 def length_histogram(analysis: Analysis, layer: str, t: int) -> go.Figure:
@@ -28,7 +33,7 @@ def length_histogram(analysis: Analysis, layer: str, t: int) -> go.Figure:
     )
     axis: dict[str, Any] = {"fixedrange": True, "zeroline": False, "tickfont": {"size": 11}, "gridcolor": GRID}
     return figure.update_layout(
-        **_layout("How long the offsets are", left=44, bottom=40),
+        **_layout(f"How long the offsets are<br>{layer}, {frames_of(analysis, t)}", left=44, bottom=40),
         xaxis=axis | {"title": {"text": "length, cells", "font": {"size": 12}}, "showgrid": False},
         yaxis=axis | {"ticksuffix": " %", "rangemode": "tozero", "nticks": 5},
         bargap=0,
@@ -39,6 +44,7 @@ def direction_rose(analysis: Analysis, layer: str, t: int) -> go.Figure:
     """Which way they point: each direction's share of the summed length."""
     analysis.check_frame(t)
     shares = 100 * analysis.offset_statistics(layer).direction[t]
+    title = "Which way they point" if shares.any() else "No way: every offset is zero"
     figure = go.Figure(
         go.Barpolar(
             r=shares,
@@ -49,7 +55,7 @@ def direction_rose(analysis: Analysis, layer: str, t: int) -> go.Figure:
         )
     )
     return figure.update_layout(
-        **_layout("Which way they point" if shares.any() else "No way: every offset is zero", left=34, bottom=18),
+        **_layout(f"{title}<br>{layer}, {frames_of(analysis, t)}", left=34, bottom=18),
         polar={
             "bgcolor": "rgba(0,0,0,0)",
             "angularaxis": {
@@ -79,7 +85,7 @@ def _layout(title: str, left: int, bottom: int) -> dict[str, Any]:
         "title": {"text": title, "font": {"size": 12.5}, "x": 0.5, "xanchor": "center", "y": 0.97},
         "font": {"family": FONT},
         "height": HEIGHT,
-        "margin": {"l": left, "r": 34 if left == 34 else 12, "t": 40, "b": bottom},
+        "margin": {"l": left, "r": 34 if left == 34 else 12, "t": 56, "b": bottom},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "showlegend": False,

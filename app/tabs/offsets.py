@@ -13,9 +13,9 @@ import numpy as np
 
 from app import fragments
 from app.explorer import READ_CHOICE
-from app.tabs.offset_charts import direction_rose, length_histogram
+from app.tabs.offset_charts import direction_rose, frames_of, length_histogram
 from app.tabs.offset_controls import OUTLOOK, control_cards, summary_of
-from app.visit import MODEL_QUEUE, QUIET, Updates, Visit
+from app.visit import LAST, MODEL_QUEUE, QUIET, Updates, Visit
 from sifa_core import Analysis
 from sifa_core.errors import QueryError
 from sifa_core.explain.controls import MEANINGS, run_controls
@@ -28,7 +28,7 @@ CHOOSER = """
 const root = element.querySelector('.chooser');
 const [layer, frame] = root.querySelectorAll('select');
 const fill = (select, texts) => select.replaceChildren(...texts.map((text) => new Option(text, text)));
-root.addEventListener('change', () => trigger('select', {index: frame.selectedIndex, value: layer.value}));
+root.addEventListener('change', () => trigger('select'));
 function show() {
   const {layers, frames, chosen} = props.value ?? {};
   if (!layers) return;
@@ -44,6 +44,14 @@ CHOOSER_TEMPLATE = (
     '<div class="chooser"><h2>Lengths and directions</h2>'
     "<label>Layer <select></select></label><label>Frames <select></select></label></div>"
 )
+
+READ_CHOSEN = """
+(token) => {
+  const [layer, frame] = document.querySelectorAll('#offsets .chooser select');
+  return [token, {layer: layer.value, t: frame.selectedIndex}];
+}
+"""
+"""Browser's side of the chooser: what is chosen when the charts are really asked for."""
 
 IF_OPEN = """
 (token) => [token, document.querySelector('#tab-offsets-button')?.getAttribute('aria-selected') === 'true']
@@ -89,6 +97,7 @@ MEASURES = (
 
 HARMLESS = ("astray", "nothing_moves")
 """Kinds of findings beside which offsets and attention may still be called alive."""
+ALIVE = "Offsets are alive, and not many more points lie beyond the picture than those of the regular grid."
 
 
 def build(visit: Visit, tab: gr.Tab) -> None:
@@ -120,7 +129,7 @@ def build(visit: Visit, tab: gr.Tab) -> None:
         figures = service.worked_out(token, "offsets", offsets_view)
         where = {"layers": analysis.layers, "frames": figures["matrix"]["frames"], "chosen": {"layer": layer, "t": t}}
         yield {
-            report: findings(analysis.warnings()),
+            report: findings(analysis.warnings(), has_offsets(analysis)),
             matrix: figures["matrix"],
             chooser: where,
             **charts(analysis, layer, t),
@@ -145,15 +154,21 @@ def build(visit: Visit, tab: gr.Tab) -> None:
             yield from fill(token, None)
 
     @visit.guard
-    def choose(token: str, event: gr.SelectData) -> Iterator[Updates]:
-        if not isinstance(event.value, str) or not isinstance(event.index, int):
+    def choose(token: str, chosen: Any) -> Iterator[Updates]:
+        layer, t = (chosen.get("layer"), chosen.get("t")) if isinstance(chosen, dict) else (None, None)
+        if not isinstance(layer, str) or not isinstance(t, int):
             raise QueryError("Choose a layer and a frame.")
-        yield charts(service.analysis(token), event.value, event.index)
+        yield charts(service.analysis(token), layer, t)
 
     everything = [visit.notice, report, matrix, chooser, lengths, directions, controls]
-    tab.select(opened, [visit.token, visit.choice], everything, js=READ_CHOICE, **MODEL_QUEUE, **QUIET)
-    visit.token.change(another_clip, [visit.token, visit.choice], everything, js=IF_OPEN, **MODEL_QUEUE, **QUIET)
-    chooser.select(choose, visit.token, [lengths, directions, visit.notice], **QUIET)
+    inputs: list[Any] = [visit.token, visit.choice]
+    drawn = [lengths, directions, visit.notice]
+    for event in (
+        tab.select(opened, inputs, everything, js=READ_CHOICE, **LAST, **MODEL_QUEUE, **QUIET),
+        visit.token.change(another_clip, inputs, everything, js=IF_OPEN, **LAST, **MODEL_QUEUE, **QUIET),
+        chooser.select(choose, inputs, drawn, js=READ_CHOSEN, **LAST, **QUIET),
+    ):
+        visit.forget(event, matrix, lengths, directions, controls)
 
 
 def place_of(analysis: Analysis, choice: Any) -> tuple[str, int]:
@@ -169,11 +184,10 @@ def offsets_view(analysis: Analysis) -> dict[str, Any]:
     """The matrix for the page: see offsets_matrix.js."""
     analysis.warnings()
     attended = max(len(trace.offset) for trace in analysis.traces.values())
-    last = analysis.num_frames - 1
     return {
         "matrix": {
             "layers": [{"name": name, "cells": cells_of(analysis, name)} for name in analysis.layers],
-            "frames": [f"{t} → {t + 1}" if t < last else f"{t} → itself" for t in range(attended)],
+            "frames": [frames_of(analysis, t) for t in range(attended)],
             "measures": [values_of(analysis, measure) for measure in MEASURES],
         }
     }
@@ -209,10 +223,17 @@ def cells_of(analysis: Analysis, layer: str) -> str:
     return f"{grid.columns} × {grid.rows}"
 
 
-def findings(found: list[Finding]) -> str:
-    """Findings as HTML, faults first; a calm sentence if there is none."""
+def has_offsets(analysis: Analysis) -> bool:
+    """Whether some layer has moved its points; a network that was built on the regular grid never does."""
+    return any(trace.offset.any() for trace in analysis.traces.values())
+
+
+def findings(found: list[Finding], with_offsets: bool) -> str:
+    """Findings as HTML, faults first; a calm sentence if there is none, which speaks of offsets where there are any."""
     if all(finding.kind in HARMLESS for finding in found):
-        calm = "No fault found on this clip: offsets and attention are alive, finite and within the picture."
+        calm = "No fault found on this clip."
+        if with_offsets:
+            calm += f" {ALIVE}"
         items = f'<li class="fine"><p>{calm}</p></li>'
     else:
         items = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 from app.service import Service
 from app.tabs.offset_charts import direction_rose, length_histogram
 from app.tabs.offset_controls import control_cards, summary_of
-from app.tabs.offsets import findings, offsets_view, place_of
-from sifa_core import Analysis
+from app.tabs.offsets import findings, has_offsets, offsets_view, place_of
+from sifa_core import Analysis, Clip, analyze, create_model
 from sifa_core.errors import QueryError
 from sifa_core.explain.controls import run_controls
 from sifa_core.explain.health import FAULT, NOTE, Finding
@@ -64,6 +65,9 @@ def test_charts_are_of_the_layer_and_frame(analysis: Analysis) -> None:
     np.testing.assert_allclose(bars.x, (edges[1:] + edges[:-1]) / 2)
     rose = direction_rose(analysis, "res4.1", 2).data[0]
     np.testing.assert_allclose(rose.r, 100 * analysis.offset_statistics("res4.1").direction[2])
+    for chart in (length_histogram, direction_rose):
+        assert "res4.1, 2 → 3" in chart(analysis, "res4.1", 2).layout.title.text
+        assert "res3.0, 3 → itself" in chart(analysis, "res3.0", 3).layout.title.text
     for layer, t in (("res9.9", 0), ("res4.1", 99)):
         with pytest.raises(QueryError):
             length_histogram(analysis, layer, t)
@@ -97,18 +101,26 @@ def test_labels_and_sentences_are_text(analysis: Analysis) -> None:
     card = summary_of(analysis) | {"predictions": [(NASTY, 0.5)], "label": NASTY, "change": 0.1}
     assert "<img src=x" not in control_cards([card], is_trained=True)
     finding = Finding("dead_offsets", FAULT, (NASTY,), NASTY, NASTY)
-    assert "<img" not in findings([finding])
+    assert "<img" not in findings([finding], True)
 
 
 def test_findings_say_so_if_there_is_no_fault() -> None:
     fault = Finding("dead_offsets", FAULT, ("res3.0",), "They are dead.", "Train them.")
-    assert "No fault" in findings([])
-    assert "No fault" in findings([replace(fault, severity=NOTE, kind="astray")])
-    assert "No fault" not in findings([replace(fault, severity=NOTE)]), "untrained offsets are not alive either"
-    told = findings([fault])
+    assert "No fault" in findings([], True)
+    assert "No fault" in findings([replace(fault, severity=NOTE, kind="astray")], True)
+    assert "No fault" not in findings([replace(fault, severity=NOTE)], True), "untrained offsets are not alive either"
+    told = findings([fault], True)
     assert "No fault" not in told
     assert 'class="fault"' in told
     assert "They are dead." in told
+
+
+def test_offsets_are_called_alive_where_there_are_any(analysis: Analysis, make_clip: Callable[..., Clip]) -> None:
+    regular = analyze(create_model("sifa_net_tiny", temporal="sifa_r"), make_clip())
+    assert has_offsets(analysis)
+    assert not has_offsets(regular)
+    assert "Offsets are alive" in findings([], True)
+    assert "ffsets" not in findings([], False)
 
 
 def test_what_is_worked_out_is_kept_and_counted(service: Service) -> None:

@@ -98,7 +98,7 @@ def test_by_keyboard(visit: Visit, address: str) -> None:
     assert (state(page)["layer"], state(page)["t"]) == ("res4.0", 0)
 
 
-def test_charts_follow_their_own_choice(visit: Visit, address: str) -> None:
+def test_charts_follow_their_own_choice(visit: Visit, address: str, photograph: Photograph) -> None:
     page = visit(address)
     wait_for_viewer(page)
     open_tab(page)
@@ -107,6 +107,18 @@ def test_charts_follow_their_own_choice(visit: Visit, address: str) -> None:
     before = page.evaluate(longest)
     page.locator(".chooser select").first.select_option("res3.0")
     page.wait_for_function(f"(before) => ({longest})() !== before", arg=before)
+    # By arrow key, choices come faster than charts.
+    page.locator(".chooser select").last.evaluate(
+        """(select) => {
+          for (const t of [3, 0, 1]) {
+            select.selectedIndex = t;
+            select.dispatchEvent(new Event('change', {bubbles: true}));
+          }
+        }"""
+    )
+    for chart in ("lengths", "directions"):
+        expect(page.locator(f"#offset-{chart} .gtitle")).to_contain_text("res3.0, 1 → 2")
+    photograph(page, "charts")
     expect(page.locator("#explorer .sifa-viewer")).to_be_hidden()  # the viewer keeps its own layer
     assert state(page)["layer"] != "res3.0"
 
