@@ -22,9 +22,13 @@ from app.tab_bar import BEHAVIOUR, FIRST, tab_bar
 from app.tabs import TABS
 from app.uploads import only_uploads
 from app.visit import MODEL_QUEUE, QUIET, Updates, Visit
+from app.wishes import MADE, Wishes
 
 EXAMPLES_QUEUE: dict[str, Any] = {"concurrency_id": "examples", "concurrency_limit": 8}
 """Examples are analysed ahead: whoever opens one need not wait for the uploads of others."""
+WISH: dict[str, Any] = {"js": MADE, "trigger_mode": "multiple"}
+"""Whatever a visitor asks to open is begun at once, beside what was asked for before: `Wishes` sees to it that the last
+one is shown. (In Gradio, an event that cancels others does so when it is itself over.)"""
 FILE_TYPES = ["video", ".mkv", ".avi", ".mov", ".webm", ".gif", ".m4v"]
 
 
@@ -33,6 +37,7 @@ def build_page(service: Service) -> gr.Blocks:
     with gr.Blocks(title="SIFA Explorer", analytics_enabled=False) as page:
         token = gr.State("")
         choice = gr.JSON(visible=False)
+        wishes, made = gr.State(Wishes()), gr.Number(visible=False)
         bar = tab_bar([(FIRST, "Explore"), *((entry.id, entry.title) for entry in TABS)])
         gr.HTML(fragments.header(service.model.info, bar), js_on_load=BEHAVIOUR, elem_id="masthead")
         with gr.Row(elem_id="sources"):
@@ -59,7 +64,7 @@ def build_page(service: Service) -> gr.Blocks:
                     entry.build(visit, space)
         courier, mark = build_courier(), build_mark()
 
-        everything: list[Component] = [token, mark, status, notice, explorer]
+        everything: list[Component] = [token, mark, status, notice, explorer, upload]
 
         def arrive(key: str, example: str = "") -> Updates:
             kept = service.kept(key)
@@ -69,38 +74,46 @@ def build_page(service: Service) -> gr.Blocks:
                 status: fragments.clip_facts(kept.analysis.clip),
                 notice: "",
                 explorer: explorer_value(kept.payload, key, example),
+                upload: None,
             }
 
-        @visit.guard
-        def open_example(event: gr.SelectData) -> Iterator[Updates]:
-            name = str(event.value)
+        def show_example(name: str) -> Iterator[Updates]:
             key = service.kept_example(name)
             if key is None:
                 yield {notice: fragments.progress("Reading the clip and running the model")}
                 key = service.open_example(name)
             yield arrive(key, name)
 
-        @visit.guard
-        def open_link(request: gr.Request) -> Iterator[Updates]:
+        def show_link(asked: str | None) -> Iterator[Updates]:
             if not service.examples:
                 yield {notice: fragments.failure("There are no example clips here; add a clip of your own.")}
                 return
             first = next(iter(service.examples))
-            name = str(request.query_params.get("example") or first)
+            name = asked or first
             try:
                 yield arrive(service.open_example(name), name)
             except UnknownExampleError:
                 sentence = f"There is no example {name!r} here, so this is the first one."
                 yield arrive(service.open_example(first), first) | {notice: fragments.failure(sentence)}
 
-        @visit.guard
-        def open_upload(path: str | None) -> Iterator[Updates]:
-            if path is None:
-                return
+        def show_upload(path: str) -> Iterator[Updates]:
             yield {notice: fragments.progress("Reading the clip"), upload: None}
             read = service.read(path)  # the file goes with the next sweep: another visitor may have sent the same one
             yield {notice: fragments.progress("Running the model")}
             yield arrive(service.analyze(*read))
+
+        @visit.guard
+        def open_link(wishes: Wishes, made: float, request: gr.Request) -> Iterator[Updates]:
+            yield from wishes.serve(made, show_link(request.query_params.get("example")))
+
+        @visit.guard
+        def open_example(wishes: Wishes, made: float, event: gr.SelectData) -> Iterator[Updates]:
+            yield from wishes.serve(made, show_example(str(event.value)))
+
+        @visit.guard
+        def open_upload(path: str | None, wishes: Wishes, made: float) -> Iterator[Updates]:
+            if path is not None:
+                yield from wishes.serve(made, show_upload(path))
 
         def download(kind: str) -> Callable[..., Iterator[Updates]]:
             @visit.guard
@@ -115,9 +128,9 @@ def build_page(service: Service) -> gr.Blocks:
             return save
 
         opened = (
-            page.load(open_link, None, everything, **EXAMPLES_QUEUE, **QUIET),
-            shelf.select(open_example, None, everything, **EXAMPLES_QUEUE, **QUIET),
-            upload.upload(open_upload, upload, [*everything, upload], **MODEL_QUEUE, **QUIET),
+            page.load(open_link, [wishes, made], everything, **WISH, **EXAMPLES_QUEUE, **QUIET),
+            shelf.select(open_example, [wishes, made], everything, **WISH, **EXAMPLES_QUEUE, **QUIET),
+            upload.upload(open_upload, [upload, wishes, made], everything, **WISH, **MODEL_QUEUE, **QUIET),
         )
         for event in opened:
             visit.forget(event, explorer)

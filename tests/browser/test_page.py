@@ -161,6 +161,24 @@ def test_looking_around_asks_the_server_for_nothing(visit: Visit, address: str) 
     assert asked == []
 
 
+def test_the_last_clip_asked_for_is_shown(visit: Visit, address: str, own_clip: Path) -> None:
+    page = visit(address)
+    wait_for_viewer(page)
+    hasty = "for (const name of {}) document.querySelector(`#examples [data-name=${{name}}]`).click()"
+    page.evaluate(hasty.format(["person_jumping_jacks", "earth_rotates"]))
+    wait_for_clip(page, "earth_rotates.mp4")
+    page.locator("#upload input[type=file]").set_input_files(own_clip)
+    expect(page.locator("#notice .busy")).to_be_visible()
+    page.evaluate(hasty.format(["cockatoo_moves_right"]))
+    wait_for_clip(page, "cockatoo_moves_right.mp4")
+    page.wait_for_timeout(4000)  # the upload would have been there by now
+    wait_for_clip(page, "cockatoo_moves_right.mp4")
+    expect(page.locator("#notice .busy")).to_have_count(0)
+    with page.expect_download() as download:
+        page.locator("#save-json").click()
+    assert download.value.suggested_filename == "sifa_cockatoo_moves_right.json", "the server is of the same mind"
+
+
 def test_another_clip_keeps_overlays_and_opacity(visit: Visit, address: str) -> None:
     page = visit(address)
     wait_for_viewer(page)
