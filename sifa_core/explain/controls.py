@@ -34,6 +34,8 @@ VERDICTS = {
     "held": ("rests on what is seen between feature frames", "needs motion within a feature frame"),
 }
 """What may be said of the prediction if it survives a control, and if it does not."""
+HELD_AND_FROZEN = "does not need motion within a feature frame"
+"""What is left to say of a prediction that survives "held" if it survives "frozen", too: it may rest on no motion."""
 SURVIVING_SHARE = 0.5
 """A prediction survives a control that leaves at least this share of its probability."""
 LEAST_CERTAIN = 0.25
@@ -55,6 +57,8 @@ class Control:
     """That class' probability for the original; meaningless for an untrained model, as are those below."""
     probability: float
     """The same class' probability for the control."""
+    frozen: float
+    """The same class' probability for the frozen control."""
 
     @property
     def change(self) -> float:
@@ -74,7 +78,10 @@ class Control:
         if self.original < LEAST_CERTAIN:
             return UNCERTAIN
         survives, goes = VERDICTS[self.name]
-        return survives if self.probability >= SURVIVING_SHARE * self.original else goes
+        enough = SURVIVING_SHARE * self.original
+        if self.probability < enough:
+            return goes
+        return HELD_AND_FROZEN if self.name == "held" and self.frozen >= enough else survives
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: predictions, the change, and the statistics of every layer."""
@@ -104,10 +111,12 @@ def control_clips(clip: Clip, temporal_stride: int, seed: int = 0) -> dict[str, 
 
 def run_controls(analysis: Analysis, seed: int = 0) -> Iterator[Control]:
     """Analyse each control with the model of `analysis`, one after the other."""
-    label, probability = analysis.predictions[0]
+    label, original = analysis.predictions[0]
+    found: dict[str, float] = {}
     for name, clip in control_clips(analysis.clip, analysis.model.temporal_stride, seed).items():
         control = analyze(analysis.model, clip)
-        yield Control(name, control, label, probability, dict(control.predictions)[label])
+        found[name] = dict(control.predictions)[label]
+        yield Control(name, control, label, original, found[name], found["frozen"])
 
 
 def without_offsets(model: VideoModel) -> VideoModel:

@@ -37,6 +37,7 @@ def test_each_control_is_an_analysis_of_its_clip(analysis: Analysis, model: Vide
         assert control.label == label
         assert control.change == pytest.approx(dict(alone.predictions)[label] - probability, abs=1e-7)
         assert control.meaning == MEANINGS[control.name]
+        assert control.frozen == controls[0].probability
     assert abs(controls[1].change) > 1e-6, "time matters to this model"
 
 
@@ -71,13 +72,22 @@ def test_without_offsets_is_the_regular_grid_and_nothing_else(analysis: Analysis
 
 
 @pytest.mark.parametrize(
-    ("name", "probability", "verdict"),
-    [("frozen", 0.1, "needs motion"), ("frozen", 0.4, "needs no motion"), ("reversed", 0.0, "turns with time")],
+    ("name", "probability", "frozen", "verdict"),
+    [
+        ("frozen", 0.1, 0.1, "needs motion"),
+        ("frozen", 0.4, 0.4, "needs no motion"),
+        ("reversed", 0.0, 0.1, "turns with time"),
+        ("held", 0.1, 0.1, "needs motion within a feature frame"),
+        ("held", 0.5, 0.1, "rests on what is seen between feature frames"),
+        ("held", 0.5, 0.7, "does not need motion within a feature frame"),
+    ],
 )
-def test_verdicts(analysis: Analysis, model: VideoModel, clip: Clip, name: str, probability: float, verdict: str):
-    control = Control(name, analysis, "jump", 0.8, probability)
+def test_verdicts(
+    analysis: Analysis, model: VideoModel, clip: Clip, name: str, probability: float, frozen: float, verdict: str
+):
+    control = Control(name, analysis, "jump", 0.8, probability, frozen)
     assert control.verdict == "", "predictions of an untrained model mean nothing"
     trained = copy.copy(analysis)
     trained.info = dataclasses.replace(analysis.info, status="own")
-    assert Control(name, trained, "jump", 0.8, probability).verdict == verdict
-    assert Control(name, trained, "jump", 0.1, probability).verdict == "was hardly certain to begin with"
+    assert Control(name, trained, "jump", 0.8, probability, frozen).verdict == verdict
+    assert Control(name, trained, "jump", 0.1, probability, frozen).verdict == "was hardly certain to begin with"
