@@ -58,6 +58,7 @@ function show() {
   if (!analysis) return;
   example = name;
   token = props.value.token;
+  root.frames = analysis.frames;
   if (root.viewer) {
     root.viewer.update(analysis);
   } else {

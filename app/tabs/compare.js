@@ -1,6 +1,7 @@
 /**
  * Two viewers of one clip, each with a model and a layer of its own. Their cursors are linked: the query, the pins, the
- * frame and the overlays of one are those of the other.
+ * moment and the overlays of one are those of the other. Models may take different frames of a clip: the same moment is
+ * the nearest of their frames.
  *
  * Runs in the component's `js_on_load`. The value is {} or {clip: sha256, models: [{key, title}], sides: [key, key],
  * payloads: {key: payload}, rows: [{label, values: [number or null, number or null], difference: number or null}] or
@@ -31,15 +32,25 @@ const sides = ["A", "B"].map((letter, number) => {
     const wanted = sides.map(({ select: { value } }) => value);
     trigger("select", { index: number, value: wanted });
   });
-  return { letter, select, place, viewer: null, key: "" };
+  return { letter, select, place, viewer: null, key: "", frames: [] };
 });
+
+/** Which of the frames `to` shows the moment of frame t of `from`; several may, then `now` stays if it is one of them. */
+function sameMoment(t, from, to, now) {
+  const nearest = (frames, { index }) => {
+    const distances = frames.map((frame) => Math.abs(frame.index - index));
+    return distances.indexOf(Math.min(...distances));
+  };
+  return now in to && nearest(from, to[now]) === t ? now : nearest(to, from[t]);
+}
 
 /** Whatever is done in one viewer happens in the other, too. */
 function link(from, to) {
   from.viewer.on("change", (state) => {
     if (isLinking || !to.viewer) return;
+    const t = sameMoment(state.t, from.frames, to.frames, to.viewer.getState().t);
     isLinking = true;
-    to.viewer.setState(Object.fromEntries(LINKED.map((name) => [name, state[name]])));
+    to.viewer.setState({ ...Object.fromEntries(LINKED.map((name) => [name, state[name]])), t });
     isLinking = false;
   });
   from.viewer.on("hover", (place) => to.viewer?.setHover(place && { x: place.x, y: place.y }));
@@ -54,7 +65,9 @@ function showSide(number, key, isNewClip) {
   side.select.value = key;
   if (!isNewClip && side.key === key) return;
   side.key = key;
-  const before = (isNewClip ? explorer : side).viewer.getState();
+  const { viewer, frames } = isNewClip ? explorer : side;
+  const before = viewer.getState();
+  side.frames = payloads[key].frames;
   if (side.viewer) {
     side.viewer.update(payloads[key]);
   } else {
@@ -66,7 +79,7 @@ function showSide(number, key, isNewClip) {
     link(side, sides[1 - number]);
   }
   isLinking = true;
-  side.viewer.setState(position(before));
+  side.viewer.setState({ ...position(before), t: sameMoment(before.t, frames, side.frames) });
   isLinking = false;
 }
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from sifa_core import analyze, load_model, read_clip
+from sifa_core import analyze, create_model, load_model, read_clip
 from sifa_core.explain.controls import without_offsets
+from sifa_core.models import save_checkpoint
 from sifa_core.paths import EXAMPLE_CLIPS
 from tests.browser.steps import settle, wait_for_viewer
 
@@ -107,6 +108,41 @@ def test_predictions_are_those_of_both_models(visit: Visit, address: str, checkp
     expect(page.locator(ROWS).filter(has_text="object moves left")).to_have_count(1, timeout=60_000)
     assert (marks(page, "A") == before[0], marks(page, "B") == before[1]) == (True, False)
     expect(choices).to_have_value("other-1")
+
+
+def test_models_with_other_frames_are_linked_by_the_moment(
+    visit: Visit, serve: Callable[..., str], checkpoint: Path, tmp_path: Path
+) -> None:
+    finer = save_checkpoint(tmp_path / "finer.safetensors", create_model("sifa_net_tiny", temporal_stride=2))
+    page = visit(serve("--model", str(checkpoint), "--compare", str(finer)))
+    open_compare(page)
+    page.locator("#compare .side > label select").last.select_option("other-1")
+    page.locator('#compare .compare[data-shown$="other-1"]').wait_for(timeout=60_000)
+    clip = read_clip(EXAMPLE_CLIPS / "person_walks_left_close.mp4", 16)
+    coarse, fine = (analyze(load_model(path), clip).frame_index for path in (checkpoint, finer))
+    assert len(fine) == 2 * len(coarse)
+
+    def apart() -> int:
+        return abs(coarse[state(page, "A")["t"]] - fine[state(page, "B")["t"]])
+
+    assert apart() <= 1, "another model starts at the moment that was shown"
+    show = "(node, t) => node.viewer.setState({t})"
+    for t in range(len(coarse)):
+        side(page, "A").evaluate(show, t)
+        settle(page)
+        assert state(page, "A")["t"] == t
+        assert apart() <= 1
+    for t in reversed(range(len(fine))):
+        side(page, "B").evaluate(show, t)
+        settle(page)
+        assert state(page, "B")["t"] == t
+        assert apart() <= 1
+    side(page, "B").evaluate(show, 5)
+    settle(page)
+    side(page, "A").locator(".screen.here").focus()
+    page.keyboard.press("m")
+    settle(page)
+    assert state(page, "B")["t"] == 5, "what changes nothing in time leaves the frame"
 
 
 def test_another_clip_and_a_phone(visit: Visit, address: str, photograph: Photograph) -> None:
