@@ -157,11 +157,12 @@ LESSONS = (
             ),
             block=True,
         ),
-        "Equations 1 to 3 once more, at the places moved. This is what the network has really computed, and what the "
-        "viewer draws: the points, and the weight of each.",
+        "Equations 1 to 3 once more, at the places moved. This is what the network has really computed in this cell. "
+        "With 1 level, the viewer draws these points and weights, read between the cells around your query. With 2 "
+        "levels, each of these points expands once more by the layer before, and the weights multiply.",
         (
             (_MOVED_KEYS, "keys and values at the places moved, from equation 6"),
-            (_CORRELATION, "the attention weights that you see in the viewer"),
+            (_CORRELATION, "the attention weights: those of the viewer with 1 level"),
             (_OUTPUT, "the layer's output at this place"),
         ),
     ),
