@@ -71,6 +71,6 @@ def pack(analysis: Analysis, selection: Selection, kind: str) -> dict[str, Any]:
 
 
 def file_name(analysis: Analysis, kind: str) -> str:
-    """A harmless file name that still tells the clip and the layer's family."""
+    """A harmless file name that still tells the clip."""
     stem = re.sub(r"[^A-Za-z0-9-]+", "_", Path(analysis.clip.source.name).stem).strip("_")[:60]
     return f"sifa_{stem or 'clip'}.{kind}"
