@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from sifa_core.models import create_model
+from sifa_core.models import create_model, load_model
 from sifa_core.training import load_config
 from sifa_core.training.build import build_model
 
@@ -51,6 +51,13 @@ def test_a_recipe_starts_from_an_image_network(
     assert model.info.facts["start"]["left_out_of_the_file"] == ["fc.bias", "fc.weight"]
 
 
-def test_every_recipe_but_the_demo_starts_from_imagenet() -> None:
-    scratch = [path.stem for path in RECIPES if load_config(path).model.weights != "imagenet"]
-    assert scratch == [path.stem for path in RECIPES if path.stem.startswith("motion15")]
+def test_the_recipes_of_the_paper_start_from_imagenet() -> None:
+    others = {path.stem for path in RECIPES if load_config(path).model.weights != "imagenet"}
+    assert others == {path.stem for path in RECIPES if path.stem.startswith(("motion15", "own_videos"))}
+
+
+def test_own_videos_are_seen_as_large_as_the_shipped_model_saw_its_clips() -> None:
+    """And with as many frames, from that model's weights."""
+    config = load_config(next(path for path in RECIPES if path.stem == "own_videos"))
+    shipped = load_model(config.model.weights).info
+    assert (config.data.crop, config.data.num_frames) == (shipped.input_size, shipped.num_frames)
