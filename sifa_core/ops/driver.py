@@ -36,10 +36,24 @@ def capability(device: torch.device) -> int:
     return 10 * major + minor
 
 
+def _bind_context(kernel: str) -> None:
+    """Give the calling thread the current device's primary context, the one PyTorch uses, unless it has a context.
+
+    PyTorch's device guard leaves that to the first call of the CUDA runtime, which a new thread may not have made.
+    """
+    library, context, handle = _library(), ctypes.c_void_p(), ctypes.c_int()
+    _check(library.cuCtxGetCurrent(ctypes.byref(context)), kernel, "cuCtxGetCurrent")
+    if context:
+        return
+    _check(library.cuDeviceGet(ctypes.byref(handle), torch.cuda.current_device()), kernel, "cuDeviceGet")
+    _check(library.cuDevicePrimaryCtxRetain(ctypes.byref(context), handle), kernel, "cuDevicePrimaryCtxRetain")
+    _check(library.cuCtxSetCurrent(context), kernel, "cuCtxSetCurrent")
+
+
 def load(binary: bytes, kernel: str, device: torch.device) -> ctypes.c_void_p:
     """The function named `kernel` of a compiled module, on `device`. The module stays loaded."""
     with torch.cuda.device(device):
-        torch.cuda.current_stream()  # makes the device's primary context current in this thread
+        _bind_context(kernel)
         module, function = ctypes.c_void_p(), ctypes.c_void_p()
         _check(_library().cuModuleLoadData(ctypes.byref(module), binary), kernel, "cuModuleLoadData")
         found = _library().cuModuleGetFunction(ctypes.byref(function), module, kernel.encode())
@@ -59,6 +73,7 @@ def launch(
     values = [ctypes.c_void_p(value.data_ptr()) if isinstance(value, torch.Tensor) else value for value in arguments]
     pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
     with torch.cuda.device(device):
+        _bind_context(kernel)
         stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
         result = _library().cuLaunchKernel(function, blocks, 1, 1, threads, 1, 1, 0, stream, pointers, None)
     _check(result, kernel, "cuLaunchKernel")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -85,6 +86,21 @@ def test_works_on_the_current_stream(make_problem: Callable) -> None:
         results = run(problem, settings)
     torch.cuda.current_stream().wait_stream(stream)
     assert_right(results, problem, settings)
+
+
+def test_works_in_a_new_thread(make_problem: Callable) -> None:
+    """One that has made no call of the CUDA runtime: kernels are loaded, and PyTorch has memory at hand."""
+    settings = Settings(3, 1, 1, "mean")
+    problem = make_problem((2, 64, 8, 8), settings, torch.float32)
+    inputs = [t.cuda().contiguous(memory_format=torch.channels_last) for t in problem[:3]]
+    sifa_attention(*inputs)
+    results: list[torch.Tensor] = []
+    thread = threading.Thread(target=lambda: results.extend(sifa_attention(*inputs)))
+    thread.start()
+    thread.join()
+    expected = reference.attention(*(t.double() for t in problem[:3]), settings)
+    for a, b in zip(results, expected, strict=True):
+        assert (a.cpu().double() - b).abs().max() <= 1e-5 * b.abs().max()
 
 
 def test_is_captured_in_a_graph(make_problem: Callable) -> None:

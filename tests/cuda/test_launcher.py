@@ -6,8 +6,11 @@ does.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -167,6 +170,71 @@ def test_driver_errors_name_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "_library", Library)
     with pytest.raises(driver.DriverError, match="sifa_forward: cuLaunchKernel failed: out of memory"):
         driver._check(2, "sifa_forward", "cuLaunchKernel")
+
+
+class ThreadedDriver:
+    """A driver that refuses, as the real one does, work from a thread without a current context."""
+
+    def __init__(self) -> None:
+        self.bound = threading.local()
+        self.devices: list[int] = []
+
+    def _result(self) -> int:
+        return 0 if getattr(self.bound, "context", None) else 201
+
+    def cuCtxGetCurrent(self, context: object) -> int:
+        context._obj.value = getattr(self.bound, "context", None)
+        return 0
+
+    def cuDeviceGet(self, handle: object, ordinal: int) -> int:
+        handle._obj.value = ordinal
+        return 0
+
+    def cuDevicePrimaryCtxRetain(self, context: object, handle: ctypes.c_int) -> int:
+        self.devices.append(handle.value)
+        context._obj.value = 77
+        return 0
+
+    def cuCtxSetCurrent(self, context: ctypes.c_void_p) -> int:
+        self.bound.context = context.value
+        return 0
+
+    def cuModuleLoadData(self, module: object, binary: bytes) -> int:
+        return self._result()
+
+    def cuModuleGetFunction(self, function: object, module: object, name: bytes) -> int:
+        function._obj.value = 5
+        return self._result()
+
+    def cuLaunchKernel(self, *arguments: object) -> int:
+        return self._result()
+
+    def cuGetErrorString(self, code: int, words: object) -> int:
+        words._obj.value = b"invalid device context"
+        return 0
+
+
+def test_a_new_thread_gets_the_current_device_s_context_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stub, device, failures = ThreadedDriver(), torch.device("cuda", 3), []
+    monkeypatch.setattr(driver, "_library", lambda: stub)
+    monkeypatch.setattr(torch.cuda, "device", contextlib.nullcontext)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: SimpleNamespace(cuda_stream=0))
+
+    def work(loads: bool) -> None:
+        try:
+            function = driver.load(b"", "sifa_forward", device) if loads else ctypes.c_void_p(5)
+            for _ in range(2):
+                driver.launch(function, "sifa_forward", device, 1, 128, [])
+        except driver.DriverError as error:
+            failures.append(str(error))
+
+    for loads in (True, False):
+        thread = threading.Thread(target=work, args=(loads,))
+        thread.start()
+        thread.join()
+    assert failures == []
+    assert stub.devices == [3, 3]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this is about machines without a CUDA device")
