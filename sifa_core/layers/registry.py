@@ -76,8 +76,8 @@ def build_temporal(name: str, channels: int, config: TemporalConfig) -> nn.Modul
 
 
 def check_choice(switch: str, value: object, allowed: tuple | list) -> None:
-    """Raise ConfigError unless `value` is one of `allowed`."""
-    if value not in allowed:
+    """Raise ConfigError unless `value` is one of `allowed`, of the same type too: 3.0 and True are no numbers here."""
+    if not any(type(value) is type(choice) and value == choice for choice in allowed):
         choices = ", ".join(map(str, allowed))
         raise ConfigError(f"{switch}={value!r} is not possible; choose one of {choices}.")
 

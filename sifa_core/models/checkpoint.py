@@ -22,8 +22,8 @@ from sifa_core.errors import CheckpointError, UnknownNameError
 from sifa_core.models.base import VideoModel
 from sifa_core.models.hub import HUB_PREFIX, download
 from sifa_core.models.official import convert_official, official_architecture
-from sifa_core.models.registry import create_model, model_names
-from sifa_core.models.weights_file import ENDINGS, check_fit, read_weights
+from sifa_core.models.registry import build_model, create_model, model_names
+from sifa_core.models.weights_file import ENDINGS, check_description, check_fit, read_weights
 from sifa_core.paths import CHECKPOINTS
 
 FORMAT = "sifa-explorer/1"
@@ -102,9 +102,8 @@ def untrained_model(name: str) -> VideoModel:
 
 def _from_file(path: Path, architecture: str | None, labels: Sequence[str] | None, status: str) -> VideoModel:
     state, metadata = read_weights(path)
+    check_description(metadata, path.name)
     config, facts = metadata.get("config") or {}, metadata.get("facts") or {}
-    if not isinstance(config, dict) or not isinstance(facts, dict):
-        raise CheckpointError(f"The checkpoint {path.name} describes itself in a form that is not known here.")
     official = official_architecture(state)
     if official is not None:
         config, state = {"name": official[0], "switches": official[1]}, convert_official(state)
@@ -114,9 +113,10 @@ def _from_file(path: Path, architecture: str | None, labels: Sequence[str] | Non
             f"The checkpoint {path.name} does not say its architecture; name it, one of {', '.join(model_names())}."
         )
     switches = dict(config.get("switches") or {})
-    if "num_classes" not in switches and "fc.weight" in state:
-        switches["num_classes"] = state["fc.weight"].shape[0]
-    model = create_model(name, **switches)
+    heads = [state[key] for key in ("fc.weight", "head.fc.weight") if key in state and state[key].ndim == 2]
+    if heads:
+        switches.setdefault("num_classes", heads[0].shape[0])
+    model = build_model(name, switches)
     load_state(model, state, path.name)
     names = tuple(labels or metadata.get("labels") or model.info.labels)
     if len(names) != len(model.info.labels):

@@ -14,7 +14,12 @@ from torch import Tensor
 
 from sifa_core.errors import CheckpointError
 from sifa_core.models.official_transformer import OFFICIAL as OFFICIAL_TRANSFORMER
-from sifa_core.models.official_transformer import convert_official_transformer
+from sifa_core.models.official_transformer import (
+    check_scale,
+    convert_official_transformer,
+    dimensions,
+    is_official_transformer,
+)
 
 OFFICIAL: dict[str, Any] = {
     "blocks": "alternate",
@@ -55,10 +60,10 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         CheckpointError: it is not such a checkpoint, or says something that cannot be expressed here.
     """
     state = {key.removeprefix("module."): value for key, value in state_dict.items()}
-    if _is_transformer(state):
+    if is_official_transformer(state):
         return convert_official_transformer(state)
     if not _is_net(state):
-        raise CheckpointError("This is not a checkpoint of the authors' SIFA-Net: it has no conv_offset.")
+        raise CheckpointError("This is not a checkpoint of the authors' SIFA-Net or SIFA-Transformer.")
     if "conv2.weight" in state:
         raise CheckpointError(
             "The checkpoint has the authors' deep stem of three convolutions, which is not known here."
@@ -71,7 +76,7 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if block is None:
             converted[key] = flat
         elif block[2] == "def_cor.weight":
-            _check_scale(key, value)
+            check_scale(key, value)
         else:
             converted[f"{block[1]}.{_RENAMED.get(block[2], block[2])}"] = flat
             if block[2] == "conv_offset.weight":
@@ -85,7 +90,7 @@ def official_architecture(state_dict: Mapping[str, Tensor]) -> tuple[str, dict[s
     Raises CheckpointError if they cannot be expressed here.
     """
     state = {key.removeprefix("module."): value for key, value in state_dict.items()}
-    if _is_transformer(state):
+    if is_official_transformer(state):
         return _transformer(state)
     return _net(state) if _is_net(state) else None
 
@@ -117,18 +122,15 @@ def _common(state: Mapping[str, Tensor], stem: str) -> dict[str, Any]:
 
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:
     found = (re.match(pattern, key) for key in state)
-    return 1 + max(int(match[1]) for match in found if match)
+    return 1 + max((int(match[1]) for match in found if match), default=-1)
 
 
 def _is_net(state: Mapping[str, Tensor]) -> bool:
-    return any(key.endswith(".conv_offset.weight") for key in state)
-
-
-def _is_transformer(state: Mapping[str, Tensor]) -> bool:
-    return any(key.endswith(".tda_norm.weight") for key in state)
-
-
-def _check_scale(key: str, value: Tensor) -> None:
-    channels = value.shape[0]
-    if not (value.float() * channels - 1).abs().max() < 1e-3:
-        raise CheckpointError(f"{key} is not 1/{channels} throughout, so its attention cannot be expressed here.")
+    stages = (dimensions(state, rf"layer{stage}\.\d+\.conv1\.weight") for stage in (1, 2, 3, 4))
+    return (
+        dimensions(state, r"conv1\.weight") == {5}
+        and dimensions(state, r"fc\.weight") == {2}
+        and all(found == {5} for found in stages)
+        and dimensions(state, r".+\.conv_offset\.weight") == {5}
+        and dimensions(state, r".+\.def_cor\.weight") <= {4}
+    )

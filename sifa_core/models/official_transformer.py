@@ -70,6 +70,28 @@ _BLOCK = re.compile(r"(layers\.\d+\.blocks\.\d+)\.(.+)")
 _DOWNSAMPLE = re.compile(r"layers\.(\d+)\.downsample\.(.+)")
 
 
+def is_official_transformer(state: Mapping[str, Tensor]) -> bool:
+    """Whether these tensors, named without "module.", are the authors' SIFA-Transformer."""
+    return (
+        dimensions(state, r"patch_embed\.proj\.weight") == {5}
+        and dimensions(state, r"fc\.weight") == {2}
+        and dimensions(state, r".+\.tda_norm\.weight") == {1}
+        and dimensions(state, r".+\.def_cor\.weight") <= {4}
+    )
+
+
+def dimensions(state: Mapping[str, Tensor], pattern: str) -> set[int]:
+    """How many dimensions the tensors have whose whole names match `pattern`; an empty tensor counts as having none."""
+    return {value.ndim if value.numel() else 0 for key, value in state.items() if re.fullmatch(pattern, key)}
+
+
+def check_scale(key: str, value: Tensor) -> None:
+    """Raise CheckpointError unless a correlation's frozen scale (C, T, k, k) is 1/C."""
+    channels = value.shape[0]
+    if not (value.float() * channels - 1).abs().max() < 1e-3:
+        raise CheckpointError(f"{key} is not 1/{channels} throughout, so its attention cannot be expressed here.")
+
+
 def convert_official_transformer(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A checkpoint of the authors' SIFA-Transformer under the names of `preset="official"`, ready for load_state_dict.
 
@@ -81,15 +103,15 @@ def convert_official_transformer(state_dict: Mapping[str, Tensor]) -> dict[str, 
         CheckpointError: it is not such a checkpoint, or its scale is another.
     """
     state = {key.removeprefix("module."): value for key, value in state_dict.items()}
-    if not any(key.endswith(".tda_norm.weight") for key in state):
-        raise CheckpointError("This is not a checkpoint of the authors' SIFA-Transformer: it has no tda_norm.")
+    if not is_official_transformer(state):
+        raise CheckpointError("This is not a checkpoint of the authors' SIFA-Transformer.")
     converted: dict[str, Tensor] = {}
     for key, value in state.items():
         if block := _BLOCK.fullmatch(key):
             has_shifted_windows = f"{block[1]}.attn_mask" in state
             name = _name_in_block(block[2], has_shifted_windows)
             if block[2] == "def_cor.weight":
-                _check_scale(key, value)
+                check_scale(key, value)
             if name is not None:
                 converted[f"{block[1]}.{name}"] = value
         elif merging := _DOWNSAMPLE.fullmatch(key):  # patches are merged where a stage ends there, where it begins here
@@ -108,9 +130,3 @@ def _name_in_block(name: str, has_shifted_windows: bool) -> str | None:
     if name.startswith("tda_norm."):
         return None if has_shifted_windows else f"temporal.gate.norm.{name.removeprefix('tda_norm.')}"
     return name
-
-
-def _check_scale(key: str, value: Tensor) -> None:
-    channels = value.shape[0]
-    if not (value.float() * channels - 1).abs().max() < 1e-3:
-        raise CheckpointError(f"{key} is not 1/{channels} throughout, so its attention cannot be expressed here.")

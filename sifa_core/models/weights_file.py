@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,23 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return _read_pickle(path) if path.suffix in PICKLES else _read_safetensors(path)
     except OSError as error:
         raise CheckpointError(f"The checkpoint {path.name} cannot be read: {error.strerror}.") from error
+
+
+def check_description(metadata: Mapping[str, Any], source: str) -> None:
+    """Raise CheckpointError unless what a file says about itself has the form that `save_checkpoint` gives it."""
+    config, labels, facts = (metadata.get(key) for key in ("config", "labels", "facts"))
+    name, switches = (config.get("name"), config.get("switches")) if isinstance(config, dict) else (None, None)
+    is_known = (
+        isinstance(config, dict | None)
+        and isinstance(name, str | None)
+        and isinstance(switches, dict | None)
+        and all(isinstance(switch, str) for switch in switches or ())
+        and isinstance(labels, list | tuple | None)
+        and all(isinstance(label, str) for label in labels or ())
+        and isinstance(facts, dict | None)
+    )
+    if not is_known:
+        raise CheckpointError(f"The checkpoint {source} describes itself in a form that is not known here.")
 
 
 def check_fit(problems: Sequence[str], source: str, model: str) -> None:
@@ -62,7 +79,8 @@ def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path.name} holds no state dict.")
     state = content.get("state_dict", content.get("model", content))
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()) or not state:
+    entries = state.items() if isinstance(state, dict) else ()
+    if not entries or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in entries):
         raise CheckpointError(f"{path.name} holds no state dict.")
-    state = {key.removeprefix("module."): value for key, value in state.items()}  # DistributedDataParallel's prefix
-    return state, content if state is not content else {}
+    named = {key.removeprefix("module."): value for key, value in entries}  # DistributedDataParallel's prefix
+    return named, {} if state is content else content

@@ -138,6 +138,61 @@ def test_unknown_switch_in_a_file(tmp_path):
         load_model(path)
 
 
+DCN = {"layer3.0.conv2.conv_offset.weight": torch.zeros(27, 8, 3, 3), "conv1.weight": torch.zeros(8, 3, 7, 7)}
+"""Of an image network with deformable convolutions, whose names are almost those of the authors' SIFA-Net."""
+NO_ARCHITECTURE, NO_FIT, ODD_FORM = "does not say its architecture", "does not fit", "describes itself in a form"
+
+
+@pytest.mark.parametrize(
+    ("state", "config", "labels", "message"),
+    [
+        (DCN, None, None, NO_ARCHITECTURE),
+        (DCN | {"fc.weight": torch.zeros(9, 8)}, None, None, NO_ARCHITECTURE),
+        ({f"backbone.{key}": value for key, value in DCN.items()}, None, None, NO_ARCHITECTURE),
+        ({"layers.0.blocks.0.tda_norm.weight": torch.ones(8)}, None, None, NO_ARCHITECTURE),
+        ({"weight": torch.zeros(2)}, {"name": ["sifa_net_tiny"]}, None, ODD_FORM),
+        ({"weight": torch.zeros(2)}, {"name": "sifa_net_tiny", "switches": "abc"}, None, ODD_FORM),
+        ({"weight": torch.zeros(2)}, {"name": "sifa_net_tiny", "switches": [1]}, None, ODD_FORM),
+        ({"weight": torch.zeros(2)}, {"name": "sifa_net_tiny", "switches": {1: 1}}, None, ODD_FORM),
+        ({"weight": torch.zeros(2)}, {"name": "sifa_net_tiny"}, 5, ODD_FORM),
+        ({"weight": torch.zeros(2)}, {"name": "sifa_net_tiny"}, [[1]] * 15, ODD_FORM),
+        ({"fc.weight": torch.zeros(())}, {"name": "sifa_net_tiny"}, None, NO_FIT),
+        ({1: torch.zeros(2)}, {"name": "sifa_net_tiny"}, None, "holds no state dict"),
+    ],
+)
+def test_files_of_another_kind_are_one_sentence(tmp_path, state, config, labels, message):
+    path = tmp_path / "odd.pth"
+    torch.save({"state_dict": state, "config": config, "labels": labels}, path)
+    with pytest.raises(CheckpointError, match=rf"odd.pth {message}"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("switches", "message"),
+    [
+        ({"name": "sifa_net_r50"}, "no switch name"),
+        ({"preset": "official"}, "no switch preset"),
+        ({"weights": "other.pth"}, "no switch weights"),
+        ({"kernel_size": 3.0}, "kernel_size=3.0 is not possible"),
+        ({"kernel_size": True}, "kernel_size=True is not possible"),
+    ],
+)
+def test_a_file_s_switches_are_fields_of_the_configuration(tmp_path, switches, message):
+    path = tmp_path / "odd.safetensors"
+    config = json.dumps({"name": "sifa_net_tiny", "switches": switches})
+    safetensors.torch.save_file({"weight": torch.zeros(2)}, path, {"config": config})
+    with pytest.raises(ConfigError, match=message):
+        load_model(path)
+
+
+def test_the_head_says_how_many_classes_there_are(tmp_path):
+    model = create_model("sifa_transformer_tiny", num_classes=3)
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
+    loaded = load_model(tmp_path / "weights.pth", architecture="sifa_transformer_tiny")
+    assert len(loaded.info.labels) == 3
+    assert torch.equal(loaded.head.fc.weight, model.head.fc.weight)
+
+
 def test_labels_must_match_the_classes(model, tmp_path):
     path = save_checkpoint(tmp_path / "own.safetensors", model)
     with pytest.raises(CheckpointError, match="3 classes, but 2 labels"):

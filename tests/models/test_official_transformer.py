@@ -147,7 +147,7 @@ def test_the_official_preset():
 
 
 def test_other_checkpoints_are_refused(authors):
-    with pytest.raises(CheckpointError, match="no tda_norm"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of the authors' SIFA-Transformer"):
         convert_official_transformer({"fc.weight": torch.zeros(2, 2)})
     other = {**authors, "layers.1.blocks.0.def_cor.weight": torch.ones(8, 3, 3, 3)}
     with pytest.raises(CheckpointError, match=r"layers.1.blocks.0.def_cor.weight is not 1/8"):
