@@ -16,14 +16,18 @@ def download(repository: str) -> Path:
     Raises CheckpointError for a malformed name and where the file cannot be had.
     """
     import huggingface_hub  # only needed here, and slow to import
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub import errors
 
     try:
         return Path(huggingface_hub.hf_hub_download(repository, HUB_FILE))
-    except HFValidationError as error:
+    except errors.HFValidationError as error:
         raise CheckpointError(
             f"{HUB_PREFIX}{repository} is no repository name; write {HUB_PREFIX}user/repo."
         ) from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{HUB_PREFIX}{repository} cannot be downloaded: {reason}") from error
+    except (errors.HTTPError, errors.LocalEntryNotFoundError, OSError) as error:
+        raise CheckpointError(f"{HUB_PREFIX}{repository} cannot be downloaded: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """What an error of the Hub's client says: its first line, or its type where it has no words."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -15,7 +15,7 @@ from typing import Any
 from sifa_core.errors import ExportError
 from sifa_core.models.base import VideoModel
 from sifa_core.models.checkpoint import save_checkpoint
-from sifa_core.models.hub import HUB_FILE, HUB_PREFIX
+from sifa_core.models.hub import HUB_FILE, HUB_PREFIX, reason
 
 LIBRARY = "sifa-explorer"
 PAPER = (
@@ -66,8 +66,7 @@ def push_to_hub(
     except errors.HFValidationError as error:
         raise ExportError(f"{repository} is no repository name; write user/repo.") from error
     except (errors.HTTPError, OSError, ValueError) as error:  # ValueError: the Hub refuses the card, e.g. its licence
-        reason = str(error).strip().splitlines()[0]
-        raise ExportError(f"{HUB_PREFIX}{repository} cannot be written: {reason}") from error
+        raise ExportError(f"{HUB_PREFIX}{repository} cannot be written: {reason(error)}") from error
 
 
 def write_repository(

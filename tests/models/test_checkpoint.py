@@ -229,6 +229,16 @@ def test_hub_failures_are_one_sentence(monkeypatch):
         load_model("hf://someone/sifa")
 
 
+@pytest.mark.parametrize(("said", "shown"), [("407 Proxy\nmore", "407 Proxy"), ("", "HTTPError")])
+def test_failures_of_the_transport_are_one_sentence(monkeypatch, said, shown):
+    def fail(*names: str) -> Path:
+        raise huggingface_hub.errors.HTTPError(said)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
+    with pytest.raises(CheckpointError, match=rf"^hf://someone/sifa cannot be downloaded: {shown}$"):
+        load_model("hf://someone/sifa")
+
+
 def test_malformed_hub_names_are_one_sentence():
     with pytest.raises(CheckpointError, match="is no repository name"):
         load_model("hf://some one/sifa/x/y")

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
-from huggingface_hub import constants
+from huggingface_hub import HfApi, constants
 
 from sifa_core.errors import CheckpointError, ExportError
 from sifa_core.models import create_model, load_model, push_to_hub
@@ -139,6 +139,15 @@ def test_failures_are_one_sentence(hub, model):
     with pytest.raises(CheckpointError, match=r"^hf://someone/gone cannot be downloaded: [^\n]+$"):
         load_model("hf://someone/gone")
     assert hub.files == {}
+
+
+def test_an_error_without_words_is_called_by_its_type(model, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(HfApi, "create_repo", fail)
+    with pytest.raises(ExportError, match=r"^hf://someone/sifa cannot be written: OSError$"):
+        push_to_hub(model, "someone/sifa", token="hf_x")
 
 
 def test_without_a_connection(model, monkeypatch):
