@@ -49,7 +49,7 @@ def _why_not_cpu() -> str | None:
     """Build the CPU library; None, or the reason why that failed. The answer is kept for the life of the process."""
     try:
         cpu.prepare()
-    except BuildError as error:
+    except (BuildError, OSError, RuntimeError) as error:
         return str(error)
     return None
 
@@ -113,4 +113,7 @@ def _native(native: Backend, name: str, where: str, reason: str | None) -> Backe
 
 def backend(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> str:
     """Name of the back end that `sifa_attention` uses for tensors on `device`: reference, dense, cpu or cuda."""
-    return _select(requested(), torch.device(device), dtype).name
+    device = torch.device(device)
+    if device.type == "cuda" and device.index is None and torch.cuda.is_available():
+        device = torch.device("cuda", torch.cuda.current_device())  # as tensors say it, so that one check serves both
+    return _select(requested(), device, dtype).name

@@ -1,7 +1,8 @@
 """Turns the CPU kernel's source into a loaded library with the machine's own compiler, once per machine.
 
 The library is cached under a name made from everything that went into it, so a cache directory may be shared by
-users, versions and machines. Nothing is compiled when this module is imported.
+users, versions and machines. Whoever can write there runs code as every user of it. Nothing is compiled when this
+module is imported.
 """
 
 from __future__ import annotations
@@ -37,11 +38,20 @@ class BuildError(Exception):
 
 
 def cache_directory() -> Path:
-    """SIFA_CACHE_DIR if set, else sifa_core in the user's cache directory."""
+    """SIFA_CACHE_DIR if set, else sifa_core in the user's cache directory; without a home, one for this process."""
     named = os.environ.get("SIFA_CACHE_DIR")
     if named:
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sifa_core"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sifa_core"
+    except RuntimeError:  # the user has no home directory
+        return Path(_temporary_directory().name)
+
+
+@functools.cache
+def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
+    """Private and removed at exit: a fixed name in a shared folder could hold anybody's code."""
+    return tempfile.TemporaryDirectory(prefix="sifa-")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -51,6 +61,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+        Path(temporary).chmod(0o644)  # mkstemp's files are for one user only
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sifa_core.ops import backends, build, cpu
+
 ROOT = Path(__file__).resolve().parents[2]
 USE = """
 import torch
@@ -118,6 +120,32 @@ def test_a_broken_cache_entry_is_replaced(tmp_path: Path) -> None:
     library.write_bytes(b"not a library")
     assert run(USE, {"SIFA_CACHE_DIR": str(tmp_path)})[0] == "cpu 49.0"
     assert library.stat().st_size > 1000
+
+
+def test_cache_entries_can_be_read_by_other_users(tmp_path: Path) -> None:
+    build.write_atomically(tmp_path / "new" / "entry", b"1")
+    assert (tmp_path / "new" / "entry").stat().st_mode & 0o777 == 0o644
+
+
+def test_without_a_home_the_cache_is_this_process_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("SIFA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    directory = build.cache_directory()
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert directory == build.cache_directory()
+
+
+@pytest.mark.parametrize("error", [OSError("no usable temporary directory"), RuntimeError("no such place")])
+def test_whatever_stops_the_build_is_a_reason(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cpu, "prepare", fail)
+    assert backends._why_not_cpu.__wrapped__() == str(error)
 
 
 @pytest.mark.slow
