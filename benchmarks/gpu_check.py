@@ -20,6 +20,7 @@ import torch
 from benchmarks.formulations import SHAPES, by_grid_sample, make_inputs
 from sifa_core.ops import backend, dense, nvrtc, sifa_attention
 from sifa_core.ops.arguments import Settings
+from sifa_core.ops.build import BuildError
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,6 +32,14 @@ def _tests() -> int:
     print("\n".join((result.stdout + result.stderr).strip().splitlines()[-25:]))
     print("```")
     return result.returncode
+
+
+def _compiler() -> str:
+    """NVRTC's version and targets, or why there is none."""
+    try:
+        return f"NVRTC {nvrtc.version()}, binaries for {', '.join(map(str, nvrtc.architectures()))}"
+    except BuildError as error:
+        return f"no compiler: {error}"
 
 
 def _milliseconds(function: Callable[[], object], repeats: int = 50) -> float:
@@ -81,7 +90,7 @@ def main() -> int:
     print(f"- device: {torch.cuda.get_device_name()}, capability {torch.cuda.get_device_capability()}")
     print(f"- memory: {free / 2**30:.1f} of {total / 2**30:.1f} GiB free; devices: {torch.cuda.device_count()}")
     print(f"- torch {torch.__version__}, CUDA {torch.version.cuda}, Python {platform.python_version()}")
-    print(f"- NVRTC {nvrtc.version()}, binaries for {', '.join(map(str, nvrtc.architectures()))}")
+    print(f"- {_compiler()}")
     print(f"- back end in use: {backend('cuda')}\n")
     status = _tests()
     print("\nMilliseconds, median of 50; forward of ours, dense, grid_sample; then forward and backward.\n")

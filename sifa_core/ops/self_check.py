@@ -24,7 +24,7 @@ def why_wrong(module: Any, device: torch.device, dtype: torch.dtype) -> str | No
             reason = _compare(module, device, dtype, shape, settings)
             if reason:
                 return reason
-    except (BuildError, RuntimeError) as error:
+    except (BuildError, OSError, RuntimeError) as error:
         return str(error)
     return None
 
@@ -32,12 +32,16 @@ def why_wrong(module: Any, device: torch.device, dtype: torch.dtype) -> str | No
 def _compare(
     module: Any, device: torch.device, dtype: torch.dtype, shape: tuple[int, int, int, int], settings: Settings
 ) -> str | None:
-    generator = torch.Generator().manual_seed(0)
-    query, memory, grad = (t.to(dtype) for t in torch.randn(3, *shape, generator=generator))
-    offset = 2 * torch.randn(shape[0], 2 * settings.taps, *shape[2:], generator=generator)
+    generator = torch.Generator("cpu").manual_seed(0)
+
+    def normal(*sizes: int) -> torch.Tensor:
+        return torch.randn(*sizes, generator=generator, device="cpu")  # whatever PyTorch's default device is
+
+    query, memory, grad = (t.to(dtype) for t in normal(3, *shape))
+    offset = 2 * normal(shape[0], 2 * settings.taps, *shape[2:])
     offset[:, 0, 0, 0] = float("nan")
     offset[:, 1, 0, 1] = 1e30
-    grad_weights = torch.randn(shape[0], settings.groups * settings.taps, *shape[2:], generator=generator).to(dtype)
+    grad_weights = normal(shape[0], settings.groups * settings.taps, *shape[2:]).to(dtype)
 
     inputs = [t.to(device) for t in (query, memory, offset)]
     aggregate, weights = module.attention(*inputs, settings)

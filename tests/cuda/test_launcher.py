@@ -149,6 +149,21 @@ def test_self_check_turns_failures_into_reasons(monkeypatch: pytest.MonkeyPatch,
     assert self_check.why_wrong(cuda, torch.device("cpu"), torch.float32) == str(error)
 
 
+def test_self_check_is_on_its_device_whatever_the_default_is() -> None:
+    with torch.device("meta"):
+        assert self_check.why_wrong(reference, torch.device("cpu"), torch.float32) is None
+
+
+def test_a_device_without_a_number_is_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.delenv("SIFA_BACKEND", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    monkeypatch.setattr(backends, "_why_not_cuda", lambda device, *_: asked.append(device))
+    assert backends.backend("cuda") == "cuda"
+    assert asked == [torch.device("cuda", 3)]
+
+
 def test_a_device_that_fails_its_check_gets_the_portable_form_and_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     device = torch.device("cuda", 7)
     monkeypatch.delenv("SIFA_BACKEND", raising=False)
