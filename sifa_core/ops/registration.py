@@ -158,7 +158,11 @@ torch.library.register_autograd("sifa::attention_backward", _no_second_derivativ
 
 
 def _register_autocast(device_type: str, key: str) -> None:
-    """Features go to the autocast type; offsets stay as they are, because 16 bits would round positions."""
+    """Features go to the autocast type; offsets are taken as they come, and no precision is lost here.
+
+    What comes may be 16 bits already, with positions rounded to them: under autocast the layers' offset convolutions
+    give the autocast type. Positions are computed in at least float32 from there on.
+    """
 
     def cast_then_call(
         query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, *settings: Any
