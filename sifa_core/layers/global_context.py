@@ -1,8 +1,8 @@
 """Global context of a clip, added to a block's residual branch (the `global_context` switch; the authors' code).
 
 The mean over all frames and places of a clip, through two linear layers, is added everywhere (GCNet, Cao et al. 2019,
-with plain averaging). The second layer is zero at first, so the block starts as it is without. B clips, T frames, C
-channels.
+with plain averaging). The second layer is zero at first, so the block starts as it is without; the authors' keeps
+nn.Linear's start. B clips, T frames, C channels.
 """
 
 from __future__ import annotations
