@@ -58,10 +58,8 @@ _FAMILIES: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = {
 _DISPENSABLE = ("patch_embed.norm.",)
 """What a network may do without although its image network has it: `patch_norm=False` of SIFA-Transformer."""
 
-_TWIN = ("layer4.", "layer4_dual.")
-"""The second res5 of a dual head starts as the first does, as in the authors' code."""
 _RES5, _DUAL_RES5 = "layer4.", "layer4_dual."
-"""A dual head's second res5 starts as the first."""
+"""A dual head's second res5 starts as the first does, as in the authors' code."""
 _OWN_PARTS = ("temporal", "context")
 _OWN_HEADS = ("fc", "fc_dual", "head")
 
@@ -108,7 +106,6 @@ def initialise_from_images(model: VideoModel, weights: str | Path, inflate: str)
         for key, value in found.items()
         if (twin := key.replace(_RES5, _DUAL_RES5, 1)) in own and key.startswith(_RES5)
     }
-    found |= {twin: value for key, value in found.items() if (twin := key.replace(*_TWIN)) in own}
     used = {id(value) for value in found.values()}
     taken = {key: _inflate(value, own[key], inflate) if key in own else value for key, value in found.items()}
     missing = [key for key in own if key not in taken and not key.endswith("num_batches_tracked")]
