@@ -27,6 +27,8 @@ from sifa_core.models.weights_file import ENDINGS, check_description, check_fit,
 from sifa_core.paths import CHECKPOINTS
 
 FORMAT = "sifa-explorer/1"
+SHIPPED = ("sifa_net_tiny",)
+"""Models whose weights come with the repository."""
 
 
 def save_checkpoint(path: str | Path, model: VideoModel, facts: dict[str, Any] | None = None) -> Path:
@@ -69,7 +71,7 @@ def load_model(
 
     Raises:
         UnknownNameError: neither a registry name nor a file.
-        CheckpointError: the file cannot be read or does not fit; unmatched keys are listed.
+        CheckpointError: the file cannot be read, is not there, or does not fit; unmatched keys are listed.
         ConfigError: the file's configuration has unknown or impossible switches.
     """
     text = str(name)
@@ -77,6 +79,10 @@ def load_model(
         model = _from_file(download(text.removeprefix(HUB_PREFIX)), architecture, labels, "own")
     elif text in model_names():
         shipped = CHECKPOINTS / f"{text}.safetensors"
+        if text in SHIPPED and not shipped.exists():
+            raise CheckpointError(
+                f"The weights of {text} are not installed: they come with the repository, so run from a copy of it."
+            )
         model = _from_file(shipped, None, labels, "demo") if shipped.exists() else untrained_model(text)
     elif Path(text).suffix in ENDINGS:
         model = _from_file(Path(text), architecture, labels, "own")

@@ -13,6 +13,8 @@ import torch
 from sifa_core.errors import CheckpointError, ConfigError, UnknownNameError
 from sifa_core.models import checkpoint as module
 from sifa_core.models import create_model, load_model, save_checkpoint
+from sifa_core.models.checkpoint import SHIPPED
+from sifa_core.paths import CHECKPOINTS
 
 VIDEO = torch.linspace(-1, 1, 3 * 4 * 32 * 32).reshape(1, 3, 4, 32, 32)
 
@@ -44,12 +46,19 @@ def test_shipped_weights_are_the_demo(model, tmp_path, monkeypatch):
     assert load_model("sifa_net_tiny").info.status == "demo"
 
 
+def test_shipped_weights_are_in_the_repository_and_missed_elsewhere(tmp_path, monkeypatch):
+    assert {path.stem for path in CHECKPOINTS.glob("*.safetensors")} == set(SHIPPED)
+    monkeypatch.setattr(module, "CHECKPOINTS", tmp_path)
+    with pytest.raises(CheckpointError, match=r"^The weights of sifa_net_tiny are not installed.*run from a copy"):
+        load_model("sifa_net_tiny")
+
+
 def test_without_shipped_weights_the_same_untrained_model_comes_every_time(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CHECKPOINTS", tmp_path)
-    first, second = load_model("sifa_net_tiny"), load_model("sifa_net_tiny")
+    first, second = load_model("sifa_transformer_tiny"), load_model("sifa_transformer_tiny")
     assert first.info.status == "untrained"
     assert not first.info.is_trained
-    assert torch.equal(first.conv1.weight, second.conv1.weight)
+    assert torch.equal(first.head.fc.weight, second.head.fc.weight)
     assert len(first.info.sha256) == 64
     assert first.info.sha256 == second.info.sha256
 
