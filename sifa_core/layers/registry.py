@@ -76,7 +76,7 @@ def build_temporal(name: str, channels: int, config: TemporalConfig) -> nn.Modul
 
 
 def check_choice(switch: str, value: object, allowed: tuple | list) -> None:
-    """Raise ConfigError unless `value` is one of `allowed`, of the same type too: 3.0 and True are no numbers here."""
+    """Raise ConfigError unless `value` is one of `allowed`, of its type too: 3.0 is not 3, True is not 1."""
     if not any(type(value) is type(choice) and value == choice for choice in allowed):
         choices = ", ".join(map(str, allowed))
         raise ConfigError(f"{switch}={value!r} is not possible; choose one of {choices}.")

@@ -22,7 +22,7 @@ from sifa_core.errors import CheckpointError, UnknownNameError
 from sifa_core.models.base import VideoModel
 from sifa_core.models.hub import HUB_PREFIX, download
 from sifa_core.models.official import convert_official, official_architecture
-from sifa_core.models.registry import build_model, create_model, model_names
+from sifa_core.models.registry import build_from_switches, create_model, model_names
 from sifa_core.models.weights_file import ENDINGS, check_description, check_fit, read_weights
 from sifa_core.paths import CHECKPOINTS
 
@@ -122,7 +122,7 @@ def _from_file(path: Path, architecture: str | None, labels: Sequence[str] | Non
     heads = [state[key] for key in ("fc.weight", "head.fc.weight") if key in state and state[key].ndim == 2]
     if heads:
         switches.setdefault("num_classes", heads[0].shape[0])
-    model = build_model(name, switches)
+    model = build_from_switches(name, switches)
     load_state(model, state, path.name)
     names = tuple(labels or metadata.get("labels") or model.info.labels)
     if len(names) != len(model.info.labels):

@@ -72,14 +72,14 @@ def create_model(
     check_choice("preset", preset, preset_names(name))
     chosen = {**_PRESETS[name][preset], **switches}
     if not weights:
-        return build_model(name, chosen)
+        return build_from_switches(name, chosen)
     needed = starting_switches(name, weights)
-    model = build_model(name, {**needed, **chosen} if preset == PAPER else chosen)
+    model = build_from_switches(name, {**needed, **chosen} if preset == PAPER else chosen)
     initialise_from_images(model, weights, inflate)
     return model
 
 
-def build_model(name: str, switches: Mapping[str, Any]) -> VideoModel:
+def build_from_switches(name: str, switches: Mapping[str, Any]) -> VideoModel:
     """The model `name` with these fields of its configuration and no others. Raises as `create_model` does."""
     return _FACTORIES[_check_name(name)](**switches)
 
