@@ -48,8 +48,10 @@ class DataConfig:
     seed: int = 0
     """Seed of motion15's clips."""
     epoch_size: int = 8000
-    """motion15: training clips that count as an epoch. No clip comes twice in a run: clip p of the training is scene p
-    of `seed`, so that another run with the same `seed` sees the same scenes in the same order."""
+    """motion15: training clips that count as an epoch. No clip comes twice in a run: clip p of the training is scene
+    skip + p of `seed`, so that another run with the same `seed` and `skip` sees the same scenes in the same order."""
+    skip: int = 0
+    """motion15: scenes to pass over, so that a run which goes on from another one's weights sees new ones."""
     val_size: int = 600
     """motion15: validation clips."""
     num_frames: int = 16
@@ -76,7 +78,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "epoch_size", "val_size", "num_frames", "stride", "crop")
-        _at_least(self, 0, "seed", "ramp_steps", "between_steps", "workers")
+        _at_least(self, 0, "seed", "skip", "ramp_steps", "between_steps", "workers")
         if not 0 <= self.between <= 1:
             raise ConfigError(f"data.between={self.between} is not possible; it lies from 0 to 1.")
         sides = [side for shape in self.shapes for side in shape]

@@ -26,6 +26,7 @@ def training_data(config: TrainConfig, world: int = 1) -> ClipDataset:
             shapes=data.shapes,
             group=group,
             fresh=True,
+            skip=data.skip,
             ramp=data.ramp_steps * group * config.run.accumulation,
             between=data.between_steps * group * config.run.accumulation,
             with_motion=config.optimizer.offset_target == "motion",

@@ -298,6 +298,11 @@ def test_motion_data_set_shapes_and_freshness():
     eased = MotionDataset("train", 10, config, seed=1, fresh=True, ramp=100)
     easy = render(1, "train", 0, MotionConfig(4, 32, 32, 1 / 3))
     np.testing.assert_array_equal(eased[(0, 0)].clips[0], easy.frames)
+    later = MotionDataset("train", 10, config, seed=1, fresh=True, skip=100, ramp=2)
+    np.testing.assert_array_equal(later[(0, 5)].clips[0], render(1, "train", 105, config).frames)
+    np.testing.assert_array_equal(
+        later[(0, 0)].clips[0], render(1, "train", 100, MotionConfig(4, 32, 32, 1 / 3)).frames
+    )
     batch = collate([fixed[(i, i)] for i in range(3)])
     assert batch.clips.dtype == torch.uint8
     assert batch.speeds.dtype == torch.float32

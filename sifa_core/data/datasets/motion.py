@@ -28,6 +28,7 @@ class MotionDataset:
             the config's own shape always. Wide clips teach the network frames as cameras deliver them.
         group: positions that share a shape, the global batch size.
         fresh: draw a new clip for every position of the stream instead of repeating `size` clips in every epoch.
+        skip: clips of the split to leave out at the beginning, for a fresh stream.
         ramp: positions over which the difficulty rises from a third to the config's; 0 for none.
         between: positions at the beginning in which all motion falls between feature frames.
         control: one of CONTROLS; takes the order of the frames away, or all motion, or all that lies within a feature
@@ -48,6 +49,7 @@ class MotionDataset:
         shapes: tuple[tuple[int, int], ...] = (),
         group: int = 1,
         fresh: bool = False,
+        skip: int = 0,
         ramp: int = 0,
         between: int = 0,
         control: str = "none",
@@ -60,7 +62,7 @@ class MotionDataset:
         if control == "between":
             self.config = replace(self.config, between=1.0)
         self.shapes, self.group, self.fresh, self.ramp, self.control = shapes, group, fresh, ramp, control
-        self.between, self.with_motion = between, with_motion
+        self.between, self.skip, self.with_motion = between, skip, with_motion
 
     def __len__(self) -> int:
         return self.size
@@ -75,7 +77,8 @@ class MotionDataset:
             config = replace(config, difficulty=config.difficulty * (1 + 2 * position / self.ramp) / 3)
         if position < self.between:
             config = replace(config, between=1.0)
-        sample = render(self.seed, self.split, position if self.fresh else index, config, cell_motion=self.with_motion)
+        number = self.skip + position if self.fresh else index
+        sample = render(self.seed, self.split, number, config, cell_motion=self.with_motion)
         return Item(self._ordered(sample.frames, index)[None], sample.label, sample.speed, sample.cell_motion)
 
     def _ordered(self, frames: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
