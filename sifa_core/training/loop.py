@@ -27,7 +27,7 @@ from sifa_core.models.heads import average_heads, summed_loss
 from sifa_core.training.build import build_model, freeze_statistics, keep_statistics
 from sifa_core.training.config import DataConfig, TrainConfig, load_config, to_dict
 from sifa_core.training.data import training_data, validation_data
-from sifa_core.training.evaluate import Evaluation, evaluate, write_report
+from sifa_core.training.evaluate import Evaluation, evaluate, writable_folder, write_report
 from sifa_core.training.journal import Journal
 from sifa_core.training.parameters import build_optimizer
 from sifa_core.training.penalty import OffsetPenalty
@@ -38,7 +38,6 @@ from sifa_core.training.state import (
     check_config,
     keep_config,
     latest_state,
-    make_folder,
     save_state,
 )
 from sifa_core.training.stream import StreamSampler, make_loader, normalise
@@ -75,7 +74,8 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
     Raises:
         TrainingError: the loss is not finite, many batches on end have only broken files, or the run was stopped.
         ConfigError, DatasetError, ModelError: the configuration does not fit the data, the model, or the run that is in
-            the folder; or the folder cannot be written to.
+            the folder.
+        ExportError: the folder cannot be written to.
     """
     run, learn = config.run, config.optimizer
     accelerator = Accelerator(mixed_precision=run.mixed_precision, gradient_accumulation_steps=run.accumulation)
@@ -96,7 +96,7 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
     criterion = nn.CrossEntropyLoss(label_smoothing=learn.label_smoothing)
     set_seed(run.seed + rank)  # dropout differs between processes; initial weights do not
     accelerator.register_for_checkpointing(progress, failures, average)
-    make_folder(out)
+    writable_folder(out)
     state = latest_state(out) if run.resume else None
     if state is not None:
         check_config(out, config)

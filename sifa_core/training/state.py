@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,15 +42,6 @@ class Progress:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Undo `state_dict`."""
         self.step, self.metrics = state["step"], state.get("metrics")
-
-
-def make_folder(folder: Path) -> None:
-    """Create the folder of a run. Raises ConfigError if that, or writing there, is not possible."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise ConfigError(f"run.out={folder} cannot be written to: {error.strerror}.") from error
 
 
 def check_config(folder: Path, config: TrainConfig) -> None:

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from app.service import Service
 from sifa_core.cli import main
 from sifa_core.data.motion15 import LABELS, MotionConfig, make_dataset
-from sifa_core.errors import ConfigError
+from sifa_core.errors import ConfigError, ExportError
 from sifa_core.explain.analysis import predict
 from sifa_core.models import load_model
 from sifa_core.training import TrainingError, evaluate, load_config, loop, train
@@ -199,7 +199,7 @@ def test_a_checkpoint_says_what_it_started_from(config, tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_sentence(config):
-    with pytest.raises(ConfigError, match="run.out=/dev/null/x cannot be written to: Not a directory"):
+    with pytest.raises(ExportError, match="^The folder /dev/null/x cannot be written to: Not a directory"):
         train(load_config(config, ["run.out=/dev/null/x"]), quiet=True)
 
 
