@@ -4,9 +4,10 @@
  * the nearest of their frames.
  *
  * Runs in the component's `js_on_load`. The value is {} or {clip: sha256, models: [{key, title}], sides: [key, key],
- * payloads: {key: payload}, rows: [{label, values: [number or null, number or null], difference: number or null}] or
- * null}; a payload that was sent before is not sent again. The event "select" asks for other models. Every text is shown
- * as text.
+ * asked: [key, key] or null, payloads: {key: payload}, rows: [{label, values: [number or null, number or null],
+ * difference: number or null}] or null}; a payload that was sent before is not sent again. The event "select" asks for
+ * the models in the root's `wanted`: a choice that is made while another one is answered stays, until `asked` tells that
+ * it has been answered, too. Every text is shown as text.
  */
 const make = (tag, properties = {}, children = []) => {
   const node = Object.assign(document.createElement(tag), properties);
@@ -29,8 +30,8 @@ const sides = ["A", "B"].map((letter, number) => {
   const label = make("label", {}, [make("span", { className: "letter", textContent: letter }), "Model ", select]);
   root.querySelector(".sides").append(make("section", { className: "side" }, [label, place]));
   select.addEventListener("change", () => {
-    const wanted = sides.map(({ select: { value } }) => value);
-    trigger("select", { index: number, value: wanted });
+    root.wanted = sides.map(({ select: { value } }) => value);
+    trigger("select", { index: number });
   });
   return { letter, select, place, viewer: null, key: "", frames: [] };
 });
@@ -62,7 +63,7 @@ const looks = ({ layer, levels, overlays, opacity, scope }) => ({ layer, levels,
 /** A new clip begins where Explore is; another model looks where the one before it looked. */
 function showSide(number, key, isNewClip) {
   const side = sides[number];
-  side.select.value = key;
+  side.select.value = root.wanted?.[number] ?? key;
   if (!isNewClip && side.key === key) return;
   side.key = key;
   const { viewer, frames } = isNewClip ? explorer : side;
@@ -120,6 +121,7 @@ function show() {
   const isNewClip = value.clip !== clip;
   if (isNewClip) payloads = {};
   clip = value.clip;
+  if (String(value.asked) === String(root.wanted)) root.wanted = null;
   Object.assign(payloads, value.payloads);
   for (const { select } of sides) {
     select.replaceChildren(...value.models.map(({ key, title }) => new Option(title, key)));

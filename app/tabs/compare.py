@@ -10,7 +10,7 @@ import gradio as gr
 
 from app import fragments
 from app.models import MAIN, REGULAR
-from app.visit import MODEL_QUEUE, QUIET, Updates, Visit
+from app.visit import LAST, MODEL_QUEUE, QUIET, Updates, Visit
 from sifa_core import SifaError
 from sifa_core.errors import QueryError
 from sifa_core.explain.payload import light_payload
@@ -35,10 +35,11 @@ READ_SHOWN = """
 (token) => {
   const {shown = '', sent = ''} = document.querySelector('#compare .compare')?.dataset ?? {};
   const isOpen = document.querySelector('#tab-compare-button')?.getAttribute('aria-selected') === 'true';
-  return [token, {shown: shown.split(' '), sent: sent.split(' '), is_open: isOpen}];
+  const wanted = document.querySelector('#compare .compare')?.wanted ?? null;
+  return [token, {shown: shown.split(' '), sent: sent.split(' '), wanted, is_open: isOpen}];
 }
 """
-"""Browser's side: the clip and models that are shown, the models whose payloads are there, whether the tab is open."""
+"""Browser's side: clip and models shown, payloads that are there, models wished for, whether the tab is open."""
 
 
 def build(visit: Visit, tab: gr.Tab) -> None:
@@ -46,7 +47,7 @@ def build(visit: Visit, tab: gr.Tab) -> None:
     service = visit.service
     compare = gr.HTML({}, html_template=TEMPLATE, js_on_load=SCRIPT, apply_default_css=False, elem_id="compare")
 
-    def show(token: str, keys: tuple[str, str], there: Any) -> Iterator[Updates]:
+    def show(token: str, keys: tuple[str, str], there: Any, asked: Any = None) -> Iterator[Updates]:
         yield {visit.notice: fragments.progress("Running the models on the clip")}
         seen = [service.seen_by(token, key) for key in keys]
         sent = there.get("sent", []) if same_clip(there, seen[0].clip) else []
@@ -54,6 +55,7 @@ def build(visit: Visit, tab: gr.Tab) -> None:
             "clip": seen[0].clip,
             "models": [{"key": key, "title": title} for key, title in service.models.titles.items()],
             "sides": list(keys),
+            "asked": asked,
             "payloads": {
                 key: light_payload(one.payload) for key, one in zip(keys, seen, strict=True) if key not in sent
             },
@@ -74,22 +76,23 @@ def build(visit: Visit, tab: gr.Tab) -> None:
             yield from show(token, shown_keys(there, service.models.titles), there)
 
     @visit.guard
-    def choose(token: str, there: Any, event: gr.SelectData) -> Iterator[Updates]:
+    def choose(token: str, there: Any) -> Iterator[Updates]:
         there = there if isinstance(there, dict) else {}
-        keys = event.value
+        wanted = there.get("wanted")
+        keys = list(shown_keys(there, service.models.titles)) if wanted is None else wanted  # none: it was answered
         if not isinstance(keys, list) or len(keys) != len(START) or not all(isinstance(key, str) for key in keys):
             raise QueryError("Choose a model for each side.")
         try:
-            yield from show(token, (keys[0], keys[1]), there)
+            yield from show(token, (keys[0], keys[1]), there, wanted)
         except SifaError:  # the choice goes back to what is shown
-            yield from show(token, shown_keys(there, service.models.titles), there)
+            yield from show(token, shown_keys(there, service.models.titles), there, wanted)
             raise
 
     inputs = [visit.token, visit.choice]
     for event in (
         tab.select(opened, inputs, [compare, visit.notice], js=READ_SHOWN, **MODEL_QUEUE, **QUIET),
         visit.token.change(another_clip, inputs, [compare, visit.notice], js=READ_SHOWN, **MODEL_QUEUE, **QUIET),
-        compare.select(choose, inputs, [compare, visit.notice], js=READ_SHOWN, **MODEL_QUEUE, **QUIET),
+        compare.select(choose, inputs, [compare, visit.notice], js=READ_SHOWN, **LAST, **MODEL_QUEUE, **QUIET),
     ):
         visit.forget(event, compare)
 

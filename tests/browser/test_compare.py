@@ -110,6 +110,20 @@ def test_predictions_are_those_of_both_models(visit: Visit, address: str, checkp
     expect(choices).to_have_value("other-1")
 
 
+def test_a_choice_made_while_another_is_answered_is_not_lost(visit: Visit, address: str) -> None:
+    page = visit(address)
+    open_compare(page)
+    page.locator('#examples button[data-name="cockatoo_moves_right"]').click()
+    expect(side(page, "B").locator("h1")).to_have_text("cockatoo_moves_right.mp4", timeout=60_000)
+    first, second = page.locator("#compare .side > label select").all()
+    with page.expect_request("**/queue/join*"):
+        first.select_option("other-1")  # has to see this clip first
+    second.select_option("main")
+    page.locator('#compare .compare[data-shown$=" other-1 main"]').wait_for(timeout=60_000)
+    expect(first).to_have_value("other-1")
+    expect(second).to_have_value("main")
+
+
 def test_models_with_other_frames_are_linked_by_the_moment(
     visit: Visit, serve: Callable[..., str], checkpoint: Path, tmp_path: Path
 ) -> None:
