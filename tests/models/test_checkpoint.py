@@ -248,6 +248,15 @@ def test_failures_of_the_transport_are_one_sentence(monkeypatch, said, shown):
         load_model("hf://someone/sifa")
 
 
+def test_a_malformed_proxy_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    huggingface_hub.close_session()
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "::not a proxy")
+    with pytest.raises(CheckpointError, match=r"^hf://someone/sifa cannot be downloaded: .*(port|proxy|URL)"):
+        load_model("hf://someone/sifa")
+
+
 def test_malformed_hub_names_are_one_sentence():
     with pytest.raises(CheckpointError, match="is no repository name"):
         load_model("hf://some one/sifa/x/y")
