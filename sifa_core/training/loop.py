@@ -84,7 +84,7 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
     set_seed(run.seed)
     dataset = training_data(config, world)
     network = build_model(config, dataset.labels)
-    info, progress, failures = network.info, Progress(), Failures()
+    info, progress, failures = network.info, Progress(world), Failures()
     average = _average(network, learn.ema_decay).to(accelerator.device)
     averaged = cast(VideoModel, average.module)
     if run.sync_batch_norm and accelerator.device.type == "cpu":

@@ -31,16 +31,24 @@ LISTED_KEYS = 3
 class Progress:
     """How far the run is; the position in the data follows from it."""
 
+    processes: int
+    """How many make the run: its place in the data and its random numbers belong to that number."""
     step: int = 0
     metrics: dict[str, Any] | None = None
     """The last validation and, under "step", after which step it was."""
 
     def state_dict(self) -> dict[str, Any]:
         """For resuming a run."""
-        return {"step": self.step, "metrics": self.metrics}
+        return {"processes": self.processes, "step": self.step, "metrics": self.metrics}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Undo `state_dict`."""
+        """Undo `state_dict`; raises ConfigError if other than `processes` processes made it."""
+        before = state.get("processes", self.processes)
+        if before != self.processes:
+            raise ConfigError(
+                f"The run was made by {before} process(es) and cannot go on with {self.processes}; "
+                "start as many, name another run.out or say run.resume=false."
+            )
         self.step, self.metrics = state["step"], state.get("metrics")
 
 

@@ -225,6 +225,18 @@ def test_two_processes_equal_one(config, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_run_of_two_processes_is_not_taken_up_by_one(config, tmp_path):
+    """Its place in the data and its random numbers would be others from there on."""
+    _two_processes(tmp_path, config, "run.steps=1")
+    state = tmp_path / "run" / "state-1"
+    with pytest.raises(ConfigError, match=r"made by 2 process\(es\) and cannot go on with 1; start as many"):
+        train(load_config(config, ["run.steps=2"]), quiet=True)
+    assert state.is_dir(), "nothing is lost"
+    _two_processes(tmp_path, config, "run.steps=2")
+    assert load_model(tmp_path / "run" / "model.safetensors").info.facts["step"] == 2
+
+
+@pytest.mark.slow
 def test_two_processes_go_on_where_one_has_no_clip_and_both_name_the_file(config, tmp_path):
     """With one clip each, one of them goes without at every step: not the same one in both."""
     listing = _good_and_broken(config, tmp_path)
