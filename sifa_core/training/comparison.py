@@ -37,7 +37,7 @@ def compare(
     control: str = "none",
     say: Callable[[str], None] = print,
 ) -> Results:
-    """Train and measure every variant with every seed, and write `out`/comparison.json and comparison.md.
+    """Train and measure every variant with every seed, and write `out`/comparison.json and .md, or comparison_CONTROL.
 
     Args:
         config: the recipe, of kind motion15.
@@ -54,18 +54,19 @@ def compare(
     if not variants or not seeds:
         raise ConfigError("A comparison needs at least one variant and one seed.")
     results: Results = {name: [] for name in variants}
+    suffix = "" if control == "none" else f"_{control}"
     for seed in seeds:
         for name, own in variants.items():
             say(f"{name}, seed {seed}")
             folder = Path(out) / f"{name}-{seed}"
             fixed = [f"run.seed={seed}", f"data.seed={seed}", f"run.out={folder}"]
             run = load_config(config, [*overrides, *own, *fixed])
-            test = folder / ("test" if control == "none" else f"test_{control}") / "evaluation.json"
+            test = folder / f"test{suffix}" / "evaluation.json"
             if not test.exists():
                 evaluate_checkpoint(train(run, quiet=True).checkpoint, size=clips, control=control, out=test.parent)
             results[name].append(json.loads(test.read_text(encoding="utf-8")))
-    (Path(out) / "comparison.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
-    (Path(out) / "comparison.md").write_text(table(results), encoding="utf-8")
+    (Path(out) / f"comparison{suffix}.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    (Path(out) / f"comparison{suffix}.md").write_text(table(results), encoding="utf-8")
     return results
 
 

@@ -107,7 +107,7 @@ def _card(
     seen = model.info.facts.get("step", 0) * run.get("batch", 0) * run.get("accumulation", 1)
     switches = ", ".join(f"{key} {value}" for key, value in training.get("model", {}).get("switches", {}).items())
     step = model.info.facts.get("step", 0)
-    history = f"\n{model.info.facts['history']}" if model.info.facts.get("history") else ""
+    history = f"\n\n{model.info.facts['history'].strip()}" if model.info.facts.get("history") else ""
     controls = {key: f"{100 * tests[key].accuracy:.1f} %" for key in CONTROLS[1:]}
     directions = [f"{100 * found.directions:.1f} %" for found in (tests["shuffled"], result)]
     speeds = [f"| {key} | {row['clips']} | {100 * row['accuracy']:.1f} % |" for key, row in result.by_speed.items()]

@@ -46,6 +46,11 @@ def test_compare(tmp_path):
     before = (out / "plain-0" / "model.safetensors").stat().st_mtime_ns
     assert compare(recipe, variants, [0, 5], out, overrides=["run.steps=2"], clips=15, say=said.append) == results
     assert (out / "plain-0" / "model.safetensors").stat().st_mtime_ns == before, "a finished run is taken as it is"
+    between = compare(
+        recipe, variants, [0, 5], out, overrides=["run.steps=2"], clips=15, control="between", say=said.append
+    )
+    assert json.loads((out / "comparison_between.json").read_text()) == between != results
+    assert json.loads((out / "comparison.json").read_text()) == results, "each has its files"
 
 
 def test_the_command_in_its_description_is_understood(monkeypatch, tmp_path):

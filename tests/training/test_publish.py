@@ -55,7 +55,7 @@ def test_publish(tmp_path):
     assert f"**{100 * facts['metrics']['top1']:.1f} % top-1**" in text
     assert "7 steps on 224 clips" in text
     assert "| walks |" in text
-    assert "Trained in two parts." in text
+    assert "\n\nTrained in two parts.\n\n" in text, "a paragraph of its own"
     assert facts["history"] == "Trained in two parts."
     for label in LABELS:
         assert f"| {label} |" in text
