@@ -47,7 +47,7 @@ def build(visit: Visit, tab: gr.Tab) -> None:
     service = visit.service
     compare = gr.HTML({}, html_template=TEMPLATE, js_on_load=SCRIPT, apply_default_css=False, elem_id="compare")
 
-    def show(token: str, keys: tuple[str, str], there: Any, asked: Any = None) -> Iterator[Updates]:
+    def show(token: str, keys: tuple[str, str], there: dict[str, Any]) -> Iterator[Updates]:
         yield {visit.notice: fragments.progress("Running the models on the clip")}
         seen = [service.seen_by(token, key) for key in keys]
         sent = there.get("sent", []) if same_clip(there, seen[0].clip) else []
@@ -55,7 +55,7 @@ def build(visit: Visit, tab: gr.Tab) -> None:
             "clip": seen[0].clip,
             "models": [{"key": key, "title": title} for key, title in service.models.titles.items()],
             "sides": list(keys),
-            "asked": asked,
+            "asked": there.get("wanted"),
             "payloads": {
                 key: light_payload(one.payload) for key, one in zip(keys, seen, strict=True) if key not in sent
             },
@@ -63,30 +63,31 @@ def build(visit: Visit, tab: gr.Tab) -> None:
         }
         yield {compare: value, visit.notice: ""}
 
+    def answer(token: str, there: dict[str, Any]) -> Iterator[Updates]:
+        shown = shown_keys(there, service.models.titles)
+        wanted = wanted_keys(there) or shown
+        try:
+            yield from show(token, wanted, there)
+        except SifaError:
+            if wanted != shown:  # the choice goes back to what is shown
+                yield from show(token, shown, there)
+            raise
+
     @visit.guard
     def opened(token: str, there: Any) -> Iterator[Updates]:
         there = there if isinstance(there, dict) else {}
         if token and not same_clip(there, service.analysis(token).clip.sha256):
-            yield from show(token, shown_keys(there, service.models.titles), there)
+            yield from answer(token, there)
 
     @visit.guard
     def another_clip(token: str, there: Any) -> Iterator[Updates]:
         there = there if isinstance(there, dict) else {}
         if token and there.get("is_open") is True:
-            yield from show(token, shown_keys(there, service.models.titles), there)
+            yield from answer(token, there)
 
     @visit.guard
     def choose(token: str, there: Any) -> Iterator[Updates]:
-        there = there if isinstance(there, dict) else {}
-        wanted = there.get("wanted")
-        keys = list(shown_keys(there, service.models.titles)) if wanted is None else wanted  # none: it was answered
-        if not isinstance(keys, list) or len(keys) != len(START) or not all(isinstance(key, str) for key in keys):
-            raise QueryError("Choose a model for each side.")
-        try:
-            yield from show(token, (keys[0], keys[1]), there, wanted)
-        except SifaError:  # the choice goes back to what is shown
-            yield from show(token, shown_keys(there, service.models.titles), there, wanted)
-            raise
+        yield from answer(token, there if isinstance(there, dict) else {})
 
     inputs = [visit.token, visit.choice]
     for event in (
@@ -108,6 +109,19 @@ def shown_keys(there: dict[str, Any], known: dict[str, str]) -> tuple[str, str]:
     shown = there.get("shown")
     keys = shown[1:] if isinstance(shown, list) else []
     return (keys[0], keys[1]) if len(keys) == len(START) and all(key in known for key in keys) else START
+
+
+def wanted_keys(there: dict[str, Any]) -> tuple[str, str] | None:
+    """The models that were chosen in the browser and are not shown yet, known or not; None without such a choice.
+
+    Raises QueryError for what is no choice.
+    """
+    keys = there.get("wanted")
+    if keys is None:
+        return None
+    if not isinstance(keys, list) or len(keys) != len(START) or not all(isinstance(key, str) for key in keys):
+        raise QueryError("Choose a model for each side.")
+    return keys[0], keys[1]
 
 
 def prediction_rows(one: Predictions | None, other: Predictions | None) -> list[dict[str, Any]] | None:

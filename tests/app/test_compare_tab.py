@@ -13,9 +13,9 @@ from app import models
 from app.cache import footprint
 from app.models import MAIN, MOST_LOADED, REGULAR, ModelShelf, UnknownModelError, check_exists
 from app.service import ForgottenError, Service
-from app.tabs.compare import START, prediction_rows, same_clip, shown_keys
+from app.tabs.compare import START, prediction_rows, same_clip, shown_keys, wanted_keys
 from sifa_core import Analysis, Clip, analyze
-from sifa_core.errors import CheckpointError, UnknownNameError
+from sifa_core.errors import CheckpointError, QueryError, UnknownNameError
 from sifa_core.explain.controls import without_offsets
 from sifa_core.explain.payload import viewer_payload
 from sifa_core.models import VideoModel
@@ -113,3 +113,11 @@ def test_what_a_browser_says_it_shows_is_checked() -> None:
         assert shown_keys(wrong, known) == START
     for wrong in ({}, {"shown": None}, {"shown": [""]}):
         assert not same_clip(wrong, "abc")
+
+
+def test_a_choice_names_a_model_for_each_side() -> None:
+    assert wanted_keys({}) is wanted_keys({"wanted": None}) is None
+    assert wanted_keys({"wanted": [MAIN, "other-1"]}) == (MAIN, "other-1")
+    for wrong in (3, [], [MAIN], [MAIN, 3], [MAIN] * 3, {MAIN: MAIN}):
+        with pytest.raises(QueryError, match="a model for each side"):
+            wanted_keys({"wanted": wrong})

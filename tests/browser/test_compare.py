@@ -124,6 +124,23 @@ def test_a_choice_made_while_another_is_answered_is_not_lost(visit: Visit, addre
     expect(second).to_have_value("main")
 
 
+def test_a_choice_that_cannot_be_had_goes_back_to_what_is_shown(
+    visit: Visit, serve: Callable[..., str], checkpoint: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(checkpoint.read_bytes())
+    page = visit(serve("--model", str(checkpoint), "--compare", str(other)))
+    open_compare(page)
+    other.unlink()
+    second = page.locator("#compare .side > label select").last
+    second.select_option("other-1")
+    expect(page.get_by_text("no checkpoint file other.safetensors")).to_be_visible(timeout=60_000)
+    expect(second).to_have_value("regular")
+    page.locator('#examples button[data-name="earth_rotates"]').click()
+    expect(side(page, "B").locator("h1")).to_have_text("earth_rotates.mp4", timeout=60_000)
+    expect(second).to_have_value("regular")
+
+
 def test_models_with_other_frames_are_linked_by_the_moment(
     visit: Visit, serve: Callable[..., str], checkpoint: Path, tmp_path: Path
 ) -> None:
