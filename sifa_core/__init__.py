@@ -9,16 +9,18 @@ analysis.save("walk.html")
 
 from sifa_core.data import Clip, read_clip, read_views
 from sifa_core.errors import SifaError
-from sifa_core.explain import Analysis, SamplingPoints, analyze
-from sifa_core.explain.analysis import predict_video
+from sifa_core.explain.analysis import Analysis
+from sifa_core.explain.explanation import Explanation, analyze
+from sifa_core.explain.points import SamplingPoints
+from sifa_core.inference import predict_video
 from sifa_core.models import create_model, load_model, model_names
 from sifa_core.ops import sifa_attention
-
-__version__ = "0.1.0"
+from sifa_core.version import __version__
 
 __all__ = [
     "Analysis",
     "Clip",
+    "Explanation",
     "SamplingPoints",
     "SifaError",
     "__version__",
