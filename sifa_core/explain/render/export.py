@@ -14,12 +14,12 @@ from sifa_core.explain.analysis import Analysis, Selection
 from sifa_core.explain.render import figure5, film, numbers, page
 
 RENDERERS: dict[str, Callable[[Analysis, Selection], bytes]] = {
-    "html": page.html,
     "png": partial(figure5.file, kind="png"),
     "svg": partial(figure5.file, kind="svg"),
     "pdf": partial(figure5.file, kind="pdf"),
     "gif": film.gif,
     "mp4": film.mp4,
+    "html": page.html,
     "json": numbers.json_file,
 }
 """A file's ending, without the dot -> what makes its content."""
