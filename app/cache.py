@@ -1,4 +1,4 @@
-"""Analyses kept for visitors, each with the payload that the viewer shows of it.
+"""Analyses in memory for visitors, each with the payload that the viewer shows of it.
 
 Least recently used first out, bounded by bytes, found only by unguessable tokens.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import OrderedDict
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 
 from sifa_core import Analysis
 from sifa_core.errors import ClipTooLargeError
@@ -21,76 +21,67 @@ TOKEN_BYTES = 24
 
 
 @dataclass(frozen=True)
-class Kept:
+class CacheEntry:
     """One analysis, ready to be shown."""
 
     analysis: Analysis
     payload: dict[str, Any]
     """See `sifa_core.explain.render.payload`."""
     extras: dict[str, Any] = field(default_factory=dict)
-    """What tabs have worked out for it, by name; put there by `AnalysisCache.add`."""
+    """What tabs have computed for it, by name; put there by `AnalysisCache.add`."""
 
 
 class AnalysisCache:
     """A byte-capped store of analyses; safe to use from several threads."""
 
     def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
-        self._sizes: dict[str, int] = {}
+        self._entries: LRUCache[str, CacheEntry] = LRUCache(max_bytes, getsizeof=footprint)
         self._lock = threading.Lock()
 
-    def put(self, kept: Kept) -> str:
-        """Keep an analysis and return its token; others go, oldest use first, until all fit.
+    def put(self, entry: CacheEntry) -> str:
+        """Store an analysis and return its token; others go, oldest use first, until all fit.
 
-        Raises ClipTooLargeError for one that alone passes the limit; then nothing is put away.
+        Raises ClipTooLargeError for one that alone passes the limit; then nothing goes.
         """
-        size = footprint(kept)
-        if size > self.max_bytes:
-            raise ClipTooLargeError(
-                f"The analysis of {kept.analysis.clip.source.name} takes {size / 1e6:.0f} MB; "
-                f"this server keeps at most {self.max_bytes / 1e6:.0f} MB."
-            )
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        with self._lock:
-            self._kept[token] = kept
-            self._sizes[token] = size
-            self._make_room()
+        try:
+            with self._lock:
+                self._entries[token] = entry
+        except ValueError as error:
+            raise ClipTooLargeError(
+                f"The analysis of {entry.analysis.clip.source.name} takes {footprint(entry) / 1e6:.0f} MB; "
+                f"this server keeps at most {self.max_bytes / 1e6:.0f} MB."
+            ) from error
         return token
 
     def add(self, token: str, name: str, value: Any) -> None:
-        """Keep something more with an analysis, if that is still kept; others go as for `put`."""
+        """Store something more with an analysis that is still there, unless both together pass the limit."""
         with self._lock:
-            kept = self._kept.get(token)
-            if kept is None:
+            entry = self._entries.pop(token, None)
+            if entry is None:
                 return
-            kept.extras[name] = value
-            self._kept.move_to_end(token)
-            self._sizes[token] = footprint(kept)
-            self._make_room()
+            try:
+                self._entries[token] = replace(entry, extras=entry.extras | {name: value})
+            except ValueError:
+                self._entries[token] = entry
 
-    def _make_room(self) -> None:
-        """Let the oldest go until all fit; the newest stays, which `put` has seen to."""
-        while len(self._kept) > 1 and sum(self._sizes.values()) > self.max_bytes:
-            oldest, _ = self._kept.popitem(last=False)
-            del self._sizes[oldest]
-
-    def get(self, token: str) -> Kept | None:
+    def get(self, token: str) -> CacheEntry | None:
         """The analysis of a token, now the most recently used one; None if there is none (any more)."""
         with self._lock:
-            if token not in self._kept:
-                return None
-            self._kept.move_to_end(token)
-            return self._kept[token]
+            return self._entries.get(token)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
+
+    @property
+    def max_bytes(self) -> int:
+        """The limit."""
+        return int(self._entries.maxsize)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all that is kept."""
-        with self._lock:
-            return sum(self._sizes.values())
+        """Bytes of all entries."""
+        return int(self._entries.currsize)
 
 
 def footprint(value: Any) -> int:

@@ -13,8 +13,8 @@ import gradio as gr
 from gradio.components import Component
 
 from app import charts
-from app.explorer import READ_CHOICE, selection_of
-from app.visit import LAST, QUIET, Updates, Visit
+from app.explorer import VIEWER_CHOICE_JS, selection_of
+from app.page_context import LAST_EVENT, QUIET, PageContext, Updates
 from sifa_core import Analysis
 from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Selection
@@ -23,7 +23,7 @@ from sifa_core.explain.studies.series import motion_series
 QUEUE: dict[str, Any] = {"concurrency_id": "charts", "concurrency_limit": 4}
 """Charts read what is there already, so they need not wait for the model."""
 
-MESSENGER = """
+CHANGE_EVENT_JS = """
 const PAUSE = 400;
 const viewer = () => document.querySelector('#explorer .sifa-viewer')?.viewer;
 let timer;
@@ -48,7 +48,7 @@ const waiting = setInterval(() => {
 }, 200);
 """
 
-READ_IF_OPEN = """
+CHOICE_IF_OPEN_JS = """
 async (token) => {
   for (let i = 0; i < 3; i += 1) await new Promise((done) => requestAnimationFrame(done));
   const viewer = document.querySelector('#explorer .sifa-viewer')?.viewer;
@@ -60,9 +60,9 @@ async (token) => {
 """Browser's side of a new clip: what the viewer now shows of it, null while the panel is closed."""
 
 
-def build(visit: Visit) -> None:
+def build(context: PageContext) -> None:
     """Add the panel where the page is being built."""
-    trained = visit.service.model.info.is_trained
+    trained = context.service.model.info.is_trained
     with (
         gr.Accordion("Charts of this query", open=False, elem_id="charts") as panel,
         gr.Row(elem_classes="charts-grid"),
@@ -71,13 +71,13 @@ def build(visit: Visit) -> None:
         plots: dict[str, Component] = {
             name: gr.Plot(show_label=False, label=name, elem_classes="chart", elem_id=f"chart-{name}") for name in names
         }
-    messenger = gr.HTML({}, html_template="", js_on_load=MESSENGER, elem_id="charts-messenger")
+    messenger = gr.HTML({}, html_template="", js_on_load=CHANGE_EVENT_JS, elem_id="charts-messenger")
 
-    @visit.guard
+    @context.guard
     def draw(key: str, chosen: Any) -> Iterator[Updates]:
         if not key or chosen is None:
             return
-        analysis = visit.service.analysis(key)
+        analysis = context.service.analysis(key)
         try:
             selection = selection_of(analysis, chosen)
         except QueryError:  # of the clip before, which a slow browser may still show
@@ -85,15 +85,15 @@ def build(visit: Visit) -> None:
         figures = draw_charts(analysis, selection)
         yield {plot: figures[name] for name, plot in plots.items()}
 
-    outputs = [*plots.values(), visit.notice]
-    inputs: list[Any] = [visit.token, visit.choice]
+    outputs = [*plots.values(), context.notice]
+    inputs: list[Any] = [context.token, context.choice]
     listening = (
-        panel.expand(draw, inputs, outputs, js=READ_CHOICE, **LAST, **QUEUE, **QUIET),
-        visit.token.change(draw, inputs, outputs, js=READ_IF_OPEN, **LAST, **QUEUE, **QUIET),
-        messenger.select(draw, inputs, outputs, js=READ_CHOICE, **LAST, **QUEUE, **QUIET),
+        panel.expand(draw, inputs, outputs, js=VIEWER_CHOICE_JS, **LAST_EVENT, **QUEUE, **QUIET),
+        context.token.change(draw, inputs, outputs, js=CHOICE_IF_OPEN_JS, **LAST_EVENT, **QUEUE, **QUIET),
+        messenger.select(draw, inputs, outputs, js=VIEWER_CHOICE_JS, **LAST_EVENT, **QUEUE, **QUIET),
     )
     for event in listening:
-        visit.forget(event, *plots.values())
+        context.forget(event, *plots.values())
 
 
 def draw_charts(analysis: Analysis, selection: Selection) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Files to take away. They travel inside the answer and are saved by the browser: none stays on the server's disk."""
+"""Files to download. They travel inside the answer and are saved by the browser: none stays on the server's disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = {
     "html": "text/html",
     "json": "application/json",
 }
-SAVES = {
+BUTTON_TEXTS = {
     "png": "Figure PNG",
     "svg": "Figure SVG",
     "gif": "Film GIF",
@@ -32,7 +32,7 @@ SAVES = {
 }
 """Words on the button of each kind."""
 
-SAVE = """
+SAVE_FILE_JS = """
 watch('value', () => {
   const file = props.value;
   if (!file || !file.data) return;
@@ -46,13 +46,13 @@ watch('value', () => {
 """
 
 
-def build_courier() -> gr.HTML:
+def build_download() -> gr.HTML:
     """An invisible component; whatever `pack` makes, given as its value, is saved by the browser."""
-    return gr.HTML({}, html_template="", js_on_load=SAVE, elem_id="courier")
+    return gr.HTML({}, html_template="", js_on_load=SAVE_FILE_JS, elem_id="download")
 
 
 def pack(analysis: Analysis, selection: Selection, kind: str) -> dict[str, Any]:
-    """The analysis as a file of `kind` (a key of KINDS), for the courier."""
+    """The analysis as a file of `kind` (a key of KINDS), for the component of `build_download`."""
     content = RENDERERS[kind](analysis, selection)
     return {
         "name": file_name(analysis, kind),

@@ -15,7 +15,7 @@ from sifa_core import SifaError
 from sifa_core.errors import QueryError
 from sifa_core.explain.render.numbers import describe
 from sifa_core.inference import predict as predict_clips
-from sifa_core.inference import video_clips
+from sifa_core.inference import public_predictions, video_clips
 
 log = logging.getLogger("app")
 
@@ -43,9 +43,7 @@ def add_endpoints(service: Service, **queue: Any) -> None:
         return {
             "model": {"name": info.name, "status": info.status, "sha256": info.sha256},
             "clip": {"name": source.name, "sha256": source.sha256},
-            "predictions": [{"label": label, "probability": probability} for label, probability in best]
-            if info.is_trained
-            else None,
+            "predictions": public_predictions(info, best),
         }
 
     @_plain_errors

@@ -1,20 +1,43 @@
-"""The example clips that come with the repository: titles and thumbnails."""
+"""The example clips that come with the repository, and the gallery on the page from which a visitor opens one."""
 
 from __future__ import annotations
 
-import base64
+import logging
 import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
-import cv2
+import gradio as gr
 
 from sifa_core import read_clip
+from sifa_core.errors import ClipError
+from sifa_core.explain.render.payload import encode_jpeg
 
 OPENING = "person_walks_left_close"
 """The example that the page opens with: one mover, one direction, a still camera."""
-THUMBNAIL_SIDE = 108
-"""Short side of a thumbnail, pixels."""
+THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 108, 82
+"""Short side of a thumbnail in pixels, and its JPEG quality."""
+
+SELECT_ON_CLICK_JS = """
+element.addEventListener('click', event => {
+  const button = event.target.closest('button[data-name]');
+  if (button) trigger('select', {index: 0, value: button.dataset.name});
+});
+"""
+HIGHLIGHT_JS = """
+watch('value', () => {
+  for (const button of document.querySelectorAll('#examples button[data-name]')) {
+    const isChosen = button.dataset.name === props.value.example;
+    button.setAttribute('aria-pressed', isChosen);
+    if (isChosen) button.scrollIntoView({block: 'nearest', inline: 'nearest'});
+  }
+});
+"""
+
+log = logging.getLogger("app")
 
 
 @dataclass(frozen=True)
@@ -34,11 +57,41 @@ class Example:
     def thumbnail(self) -> str:
         """The middle frame as a data URI. Raises ClipError if the file cannot be read."""
         frame = read_clip(self.path, 3, max_short_side=THUMBNAIL_SIDE).frames[1]
-        _, encoded = cv2.imencode(".jpg", frame[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
-        return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+        return "data:image/jpeg;base64," + encode_jpeg(frame, THUMBNAIL_SIDE, THUMBNAIL_QUALITY)
 
 
 def find_examples(folder: Path) -> dict[str, Example]:
     """Every .mp4 in `folder` by name, the opening one first, then by alphabet; none if there is no such folder."""
     paths = sorted(folder.glob("*.mp4"), key=lambda path: (path.stem != OPENING, path.stem))
     return {path.stem: Example(path.stem, path) for path in paths}
+
+
+def build_gallery(examples: Iterable[Example]) -> gr.HTML:
+    """A button with a thumbnail for each example; the `select` event carries the example's name as `value`."""
+    with ThreadPoolExecutor() as pool:  # decoding runs beside other Python code, and the page waits for it
+        buttons = "".join(pool.map(_button, examples))
+    return gr.HTML(
+        f'<div class="gallery" role="group" aria-label="Example clips">{buttons}</div>',
+        js_on_load=SELECT_ON_CLICK_JS,
+        elem_id="examples",
+    )
+
+
+def build_highlight() -> gr.HTML:
+    """An invisible component; the value {"example": name} highlights that example as the one shown, or none of them.
+
+    It is not the gallery itself, which would draw its buttons anew with a new value and lose the keyboard's focus.
+    """
+    return gr.HTML({"example": ""}, html_template="", js_on_load=HIGHLIGHT_JS, elem_id="highlight")
+
+
+def _button(example: Example) -> str:
+    try:
+        thumbnail = example.thumbnail()
+    except ClipError as error:
+        log.warning("The example %s is left out: %s", example.name, error)
+        return ""
+    return (
+        f'<button type="button" data-name="{escape(example.name)}" aria-pressed="false">'
+        f'<img src="{thumbnail}" alt=""><span>{escape(example.title)}</span></button>'
+    )

@@ -1,7 +1,7 @@
 """The middle of the page: the viewer, as one component that is sent one payload per analysis.
 
 Everything that happens in it happens in the browser; a layer of a large model comes when it is first looked at, see
-`layer_source`. What is shown comes back to the server only when a file of it is asked for: `READ_CHOICE` reads it there
+`layer_source`. What is shown comes back to the server only when a file of it is asked for: `VIEWER_CHOICE_JS` reads it there
 and `selection_of` checks it here.
 """
 
@@ -16,8 +16,8 @@ from typing import Any
 import gradio as gr
 
 from app.models import MAIN
+from app.page_context import UNEXPECTED
 from app.service import Service
-from app.visit import UNEXPECTED
 from sifa_core import Analysis, SifaError
 from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Selection
@@ -28,10 +28,10 @@ SCRIPT = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")
 
 TEMPLATE = '<div class="sifa-viewer" role="region" aria-label="Viewer"></div>'
 
-NOTHING_NEW: dict[str, Any] = {}
+NOTHING: dict[str, Any] = {}
 """A value that changes nothing on the page, but lets Gradio forget the payload that it keeps for every session."""
 
-READ_CHOICE = """
+VIEWER_CHOICE_JS = """
 (token) => {
   const state = document.querySelector("#explorer .sifa-viewer").viewer?.getState();
   return [token, state ? {t: state.t, x: state.x, y: state.y, layer: state.layer, levels: state.levels} : null];
@@ -43,7 +43,7 @@ READ_CHOICE = """
 def build_explorer(service: Service) -> gr.HTML:
     """The component; `explorer_value` makes its values."""
     return gr.HTML(
-        NOTHING_NEW,
+        NOTHING,
         html_template=TEMPLATE,
         js_on_load=f"const STYLES = {json.dumps(viewer_styles())};\n{viewer_script()}{SCRIPT}",
         apply_default_css=False,

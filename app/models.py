@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+
+from cachetools import LRUCache
 
 from sifa_core import SifaError, load_model
 from sifa_core.explain.studies.ablation import without_offsets
@@ -13,14 +14,14 @@ from sifa_core.models import VideoModel, model_names
 MAIN, REGULAR = "main", "regular"
 """Keys of the page's own model, and of the same model with its offsets switched off."""
 MOST_LOADED = 2
-"""Further models kept in memory at a time; another one takes the place of the least recently used."""
+"""Further models in memory at a time; another one takes the place of the least recently used."""
 
 
 class UnknownModelError(SifaError):
     """A key that no model of this server has."""
 
 
-class ModelShelf:
+class ModelPool:
     """The page's own model, the same without offsets, and others that are loaded when first asked for.
 
     Not safe to use from several threads at once: ask under the service's lock.
@@ -30,7 +31,7 @@ class ModelShelf:
         self._main = main
         self._regular: VideoModel | None = None
         self._others = {f"other-{number}": name for number, name in enumerate(others, start=1)}
-        self._loaded: OrderedDict[str, VideoModel] = OrderedDict()
+        self._loaded: LRUCache[str, VideoModel] = LRUCache(MOST_LOADED)
 
     @property
     def titles(self) -> dict[str, str]:
@@ -51,9 +52,6 @@ class ModelShelf:
         if key not in self._loaded:
             device = str(next(self._main.parameters()).device)
             self._loaded[key] = load_model(self._others[key], device=device)
-        self._loaded.move_to_end(key)
-        while len(self._loaded) > MOST_LOADED:
-            self._loaded.popitem(last=False)
         return self._loaded[key]
 
 

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from app.look import STYLE, build_theme
 from app.page import build_page
 from app.service import Service
+from app.theme import STYLE, build_theme
 from sifa_core import SifaError
 from sifa_core.data import Limits
 from sifa_core.models import VideoModel

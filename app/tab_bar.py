@@ -12,7 +12,7 @@ from html import escape
 FIRST = "explore"
 """The tab that the page opens with, and that the address therefore need not name."""
 
-BEHAVIOUR = """
+TAB_BAR_JS = """
 const bar = element.querySelector('[role="tablist"]');
 const tabs = [...bar.querySelectorAll('[role="tab"]')];
 const hidden = (id) => document.querySelector(`#tabs > .tab-wrapper [data-tab-id="${id}"]`);

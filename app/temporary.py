@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-KEPT_SECONDS = 600.0
+UPLOAD_SECONDS = 600.0
 """Age at which a file goes. Longer than a full queue takes, so that no upload goes before it is read."""
 SWEEP_SECONDS = 60.0
 
@@ -52,4 +52,4 @@ def sweep(folder: Path, older_than: float) -> None:
 
 def _sweep_until(stop: threading.Event, folder: Path) -> None:
     while not stop.wait(SWEEP_SECONDS):
-        sweep(folder, KEPT_SECONDS)
+        sweep(folder, UPLOAD_SECONDS)

@@ -1,6 +1,6 @@
-"""The tabs beside Explore, in the order of the page. Each is one module with `build(visit, tab)`.
+"""The tabs beside Explore, in the order of the page. Each is one module with `build(context, tab)`.
 
-A tab computes nothing until it is opened: it listens to `tab.select`, and to `visit.token` for a change of the clip.
+A tab computes nothing until it is opened: it listens to `tab.select`, and to `context.token` for a change of the clip.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from app.page_context import PageContext
 from app.tabs import about, compare, learn, offsets
-from app.visit import Visit
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class TabEntry:
 
     id: str
     title: str
-    build: Callable[[Visit, gr.Tab], None]
+    build: Callable[[PageContext, gr.Tab], None]
 
 
 TABS: tuple[TabEntry, ...] = (

@@ -17,9 +17,9 @@ import gradio as gr
 import torch
 
 from app.charts import cost_chart
+from app.page_context import QUIET, PageContext, Updates
 from app.service import CACHE_BYTES, MAX_SHORT_SIDE
-from app.temporary import KEPT_SECONDS
-from app.visit import QUIET, Updates, Visit
+from app.temporary import UPLOAD_SECONDS
 from sifa_core import __version__, paper
 from sifa_core.data import Limits
 from sifa_core.models import ModelInfo, VideoModel
@@ -49,9 +49,9 @@ STATUS = {
 }
 
 
-def build(visit: Visit, tab: gr.Tab) -> None:
+def build(context: PageContext, tab: gr.Tab) -> None:
     """Fill the tab."""
-    model = visit.service.model
+    model = context.service.model
     card = model_card(model.info)
     with gr.Column(elem_id="about"):
         with gr.Row(elem_classes="about-top"):
@@ -77,13 +77,13 @@ def build(visit: Visit, tab: gr.Tab) -> None:
             chart = gr.Plot(show_label=False, elem_id="about-chart")
         gr.HTML(licences(), elem_classes="panel")
 
-    @visit.guard
+    @context.guard
     def draw(name: str) -> Iterator[Updates]:
         rows = paper.results(name)
         yield {chart: cost_chart(rows, f"{DATASETS[name]}, Table {rows[0].table} of the paper")}
 
-    tab.select(draw, dataset, [chart, visit.notice], **QUEUE, **QUIET)
-    dataset.change(draw, dataset, [chart, visit.notice], **QUEUE, **QUIET)
+    tab.select(draw, dataset, [chart, context.notice], **QUEUE, **QUIET)
+    dataset.change(draw, dataset, [chart, context.notice], **QUEUE, **QUIET)
 
 
 def about_model(model: VideoModel) -> str:
@@ -165,13 +165,13 @@ def about_server(model: VideoModel) -> str:
 
 def privacy() -> str:
     """What becomes of an upload, in HTML."""
-    minutes, megabytes = KEPT_SECONDS / 60, CACHE_BYTES / 1e6
+    minutes, megabytes = UPLOAD_SECONDS / 60, CACHE_BYTES / 1e6
     return (
         "<h2>Privacy</h2><p>A clip that you add goes to the server that runs this page and to nobody else: the page "
         "asks no other machine for anything, sets no cookies and counts no visitors. The file is deleted after about "
         f"{minutes:.0f} minutes. The frames that the network saw, reduced, and its numbers stay in memory until they "
         f"make room for those of others (all visitors share {megabytes:.0f} MB) or the server stops; only your own "
-        "visit can find them. Links carry example clips only.</p>"
+        "page can find them. Links carry example clips only.</p>"
     )
 
 

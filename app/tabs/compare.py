@@ -10,7 +10,7 @@ import gradio as gr
 
 from app import fragments
 from app.models import MAIN, REGULAR
-from app.visit import LAST, MODEL_QUEUE, QUIET, Updates, Visit
+from app.page_context import LAST_EVENT, MODEL_QUEUE, QUIET, PageContext, Updates
 from sifa_core import SifaError
 from sifa_core.errors import QueryError
 from sifa_core.explain.render.payload import light_payload
@@ -29,9 +29,10 @@ START = (MAIN, REGULAR)
 SHOWN = 5
 """Most probable classes of each side that the table holds."""
 
-Predictions = list[tuple[str, float]]
+Predictions = list[dict[str, Any]]
+"""See `public_predictions`."""
 
-READ_SHOWN = """
+SHOWN_MODELS_JS = """
 (token) => {
   const {shown = '', sent = ''} = document.querySelector('#compare .compare')?.dataset ?? {};
   const isOpen = document.querySelector('#tab-compare-button')?.getAttribute('aria-selected') === 'true';
@@ -39,29 +40,29 @@ READ_SHOWN = """
   return [token, {shown: shown.split(' '), sent: sent.split(' '), wanted, is_open: isOpen}];
 }
 """
-"""Browser's side: clip and models shown, payloads that are there, models wished for, whether the tab is open."""
+"""Browser's side: clip and models shown, payloads that are there, models asked for, whether the tab is open."""
 
 
-def build(visit: Visit, tab: gr.Tab) -> None:
+def build(context: PageContext, tab: gr.Tab) -> None:
     """Fill the tab."""
-    service = visit.service
+    service = context.service
     compare = gr.HTML({}, html_template=TEMPLATE, js_on_load=SCRIPT, apply_default_css=False, elem_id="compare")
 
     def show(token: str, keys: tuple[str, str], there: dict[str, Any]) -> Iterator[Updates]:
-        yield {visit.notice: fragments.progress("Running the models on the clip")}
-        seen = [service.seen_by(token, key) for key in keys]
-        sent = there.get("sent", []) if same_clip(there, seen[0].clip) else []
+        yield {context.notice: fragments.progress("Running the models on the clip")}
+        views = [service.model_view(token, key) for key in keys]
+        sent = there.get("sent", []) if same_clip(there, views[0].clip) else []
         value = {
-            "clip": seen[0].clip,
+            "clip": views[0].clip,
             "models": [{"key": key, "title": title} for key, title in service.models.titles.items()],
             "sides": list(keys),
             "asked": there.get("wanted"),
             "payloads": {
-                key: light_payload(one.payload) for key, one in zip(keys, seen, strict=True) if key not in sent
+                key: light_payload(view.payload) for key, view in zip(keys, views, strict=True) if key not in sent
             },
-            "rows": prediction_rows(*(one.predictions for one in seen)),
+            "rows": prediction_rows(*(view.predictions for view in views)),
         }
-        yield {compare: value, visit.notice: ""}
+        yield {compare: value, context.notice: ""}
 
     def answer(token: str, there: dict[str, Any]) -> Iterator[Updates]:
         shown = shown_keys(there, service.models.titles)
@@ -73,29 +74,33 @@ def build(visit: Visit, tab: gr.Tab) -> None:
                 yield from show(token, shown, there)
             raise
 
-    @visit.guard
+    @context.guard
     def opened(token: str, there: Any) -> Iterator[Updates]:
         there = there if isinstance(there, dict) else {}
         if token and not same_clip(there, service.analysis(token).clip.sha256):
             yield from answer(token, there)
 
-    @visit.guard
+    @context.guard
     def another_clip(token: str, there: Any) -> Iterator[Updates]:
         there = there if isinstance(there, dict) else {}
         if token and there.get("is_open") is True:
             yield from answer(token, there)
 
-    @visit.guard
+    @context.guard
     def choose(token: str, there: Any) -> Iterator[Updates]:
         yield from answer(token, there if isinstance(there, dict) else {})
 
-    inputs = [visit.token, visit.choice]
+    inputs = [context.token, context.choice]
     for event in (
-        tab.select(opened, inputs, [compare, visit.notice], js=READ_SHOWN, **MODEL_QUEUE, **QUIET),
-        visit.token.change(another_clip, inputs, [compare, visit.notice], js=READ_SHOWN, **MODEL_QUEUE, **QUIET),
-        compare.select(choose, inputs, [compare, visit.notice], js=READ_SHOWN, **LAST, **MODEL_QUEUE, **QUIET),
+        tab.select(opened, inputs, [compare, context.notice], js=SHOWN_MODELS_JS, **MODEL_QUEUE, **QUIET),
+        context.token.change(
+            another_clip, inputs, [compare, context.notice], js=SHOWN_MODELS_JS, **MODEL_QUEUE, **QUIET
+        ),
+        compare.select(
+            choose, inputs, [compare, context.notice], js=SHOWN_MODELS_JS, **LAST_EVENT, **MODEL_QUEUE, **QUIET
+        ),
     ):
-        visit.forget(event, compare)
+        context.forget(event, compare)
 
 
 def same_clip(there: dict[str, Any], clip: str) -> bool:
@@ -128,9 +133,9 @@ def prediction_rows(one: Predictions | None, other: Predictions | None) -> list[
     """The most probable classes of both, with their probabilities and the difference; None without training."""
     if one is None or other is None:
         return None
-    found = [dict(one), dict(other)]
+    found = [{row["label"]: row["probability"] for row in rows} for rows in (one, other)]
     rows = []
-    for label in dict.fromkeys(label for label, _ in one[:SHOWN] + other[:SHOWN]):
+    for label in dict.fromkeys(row["label"] for row in one[:SHOWN] + other[:SHOWN]):
         first, second = values = [probabilities.get(label) for probabilities in found]
         difference = None if first is None or second is None else second - first
         rows.append({"label": label, "values": values, "difference": difference})

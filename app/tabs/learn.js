@@ -2,7 +2,7 @@
  * The Learn tab: steps through the equations, and asks the server what would change without a part of the model.
  *
  * A click into a picture asks there. The event "input" asks for a lesson at the viewer's place, "select" for what the
- * part in the root's property `wish` does: {part, here, choice}, or null. Both are read when the server is really asked,
+ * part in the root's property `request` does: {part, here, choice}, or null. Both are read when the server is really asked,
  * which may be later than the event, while an earlier question is being answered.
  *
  * Runs in the component's `js_on_load` after LESSONS, learn_pictures.js, learn_numbers.js and learn_steps.js. The value
@@ -148,7 +148,7 @@ function drawExperiment(answer = null) {
 /** Which part is asked about, "" for none. */
 function setAsked(part) {
   asked = part;
-  root.wish = part ? { part, here: isHere, choice: lesson.choice } : null;
+  root.request = part ? { part, here: isHere, choice: lesson.choice } : null;
 }
 
 function switchOff(part) {

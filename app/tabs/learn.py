@@ -16,9 +16,9 @@ import gradio as gr
 import numpy as np
 
 from app import fragments
-from app.explorer import READ_CHOICE, selection_of
+from app.explorer import VIEWER_CHOICE_JS, selection_of
+from app.page_context import LAST_EVENT, MODEL_QUEUE, QUIET, PageContext, Updates
 from app.tabs.lessons import LESSONS
-from app.visit import LAST, MODEL_QUEUE, QUIET, Updates, Visit
 from sifa_core import Analysis
 from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Selection
@@ -36,7 +36,7 @@ DIGITS = 6
 
 TEMPLATE = '<section class="learn" aria-label="The equations, one at a time" tabindex="-1"></section>'
 
-READ_IF_OPEN = """
+CHOICE_IF_OPEN_JS = """
 async (token) => {
   const isOpen = () => document.querySelector("#learn")?.checkVisibility();
   const refresh = () => new Promise((done) => requestAnimationFrame(done));
@@ -48,16 +48,16 @@ async (token) => {
 }
 """
 """Browser's side of opening the tab or a new clip: the choice once the viewer shows it, null if the tab is closed."""
-READ_WISH = '(token) => [token, document.querySelector("#learn .learn").wish]'
+ABLATION_REQUEST_JS = '(token) => [token, document.querySelector("#learn .learn").wish]'
 """Browser's side of a switch: the part that is to be off by now, where, and at which choice; null for none."""
 
 
-def build(visit: Visit, tab: gr.Tab) -> None:
+def build(context: PageContext, tab: gr.Tab) -> None:
     """Fill the tab."""
     page = gr.HTML(
         {}, html_template=TEMPLATE, js_on_load=script(), apply_default_css=False, elem_id="learn", padding=False
     )
-    service, notice = visit.service, visit.notice
+    service, notice = context.service, context.notice
 
     def fill(key: str, chosen: Any) -> Iterator[Updates]:
         analysis = service.analysis(key)
@@ -67,16 +67,16 @@ def build(visit: Visit, tab: gr.Tab) -> None:
             steps = explain_equations(analysis, selection.query, selection.layer)
         yield {page: lesson(analysis, selection, steps), notice: ""}
 
-    @visit.guard
+    @context.guard
     def open_lesson(key: str, chosen: Any) -> Iterator[Updates]:
         if key and chosen is not None:
             yield from fill(key, chosen)
 
-    @visit.guard
+    @context.guard
     def another_place(key: str, chosen: Any) -> Iterator[Updates]:
         yield from fill(key, chosen)
 
-    @visit.guard
+    @context.guard
     def switch_off(key: str, wish: Any) -> Iterator[Updates]:
         if wish is None:  # switched on again meanwhile
             return
@@ -107,14 +107,14 @@ def build(visit: Visit, tab: gr.Tab) -> None:
         }
 
     shown = [page, notice]
-    inputs: list[Any] = [visit.token, visit.choice]
+    inputs: list[Any] = [context.token, context.choice]
     for event in (
-        tab.select(open_lesson, inputs, shown, js=READ_IF_OPEN, **LAST, **MODEL_QUEUE, **QUIET),
-        visit.token.change(open_lesson, inputs, shown, js=READ_IF_OPEN, **LAST, **MODEL_QUEUE, **QUIET),
-        page.input(another_place, inputs, shown, js=READ_CHOICE, **LAST, **MODEL_QUEUE, **QUIET),
-        page.select(switch_off, inputs, shown, js=READ_WISH, **LAST, **MODEL_QUEUE, **QUIET),
+        tab.select(open_lesson, inputs, shown, js=CHOICE_IF_OPEN_JS, **LAST_EVENT, **MODEL_QUEUE, **QUIET),
+        context.token.change(open_lesson, inputs, shown, js=CHOICE_IF_OPEN_JS, **LAST_EVENT, **MODEL_QUEUE, **QUIET),
+        page.input(another_place, inputs, shown, js=VIEWER_CHOICE_JS, **LAST_EVENT, **MODEL_QUEUE, **QUIET),
+        page.select(switch_off, inputs, shown, js=ABLATION_REQUEST_JS, **LAST_EVENT, **MODEL_QUEUE, **QUIET),
     ):
-        visit.forget(event, page)
+        context.forget(event, page)
 
 
 def script() -> str:

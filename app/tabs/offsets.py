@@ -12,10 +12,10 @@ import gradio as gr
 import numpy as np
 
 from app import fragments
-from app.explorer import READ_CHOICE
+from app.explorer import VIEWER_CHOICE_JS
+from app.page_context import LAST_EVENT, MODEL_QUEUE, QUIET, PageContext, Updates
 from app.tabs.offset_charts import direction_rose, frames_of, length_histogram
 from app.tabs.offset_controls import OUTLOOK, control_cards, summary_of
-from app.visit import LAST, MODEL_QUEUE, QUIET, Updates, Visit
 from sifa_core import Analysis
 from sifa_core.errors import QueryError
 from sifa_core.explain.studies.controls import MEANINGS, run_controls
@@ -24,7 +24,7 @@ from sifa_core.explain.studies.diagnostics import FAULT, Diagnostic, diagnose
 SCRIPT = (Path(__file__).parent / "offsets_matrix.js").read_text(encoding="utf-8")
 NOTHING: dict[str, Any] = {}
 
-CHOOSER = """
+CHOOSER_JS = """
 const root = element.querySelector('.chooser');
 const [layer, frame] = root.querySelectorAll('select');
 const fill = (select, texts) => select.replaceChildren(...texts.map((text) => new Option(text, text)));
@@ -45,7 +45,7 @@ CHOOSER_TEMPLATE = (
     "<label>Layer <select></select></label><label>Frames <select></select></label></div>"
 )
 
-READ_CHOSEN = """
+CHOSEN_FRAME_JS = """
 (token) => {
   const [layer, frame] = document.querySelectorAll('#offsets .chooser select');
   return [token, {layer: layer.value, t: frame.selectedIndex}];
@@ -53,7 +53,7 @@ READ_CHOSEN = """
 """
 """Browser's side of the chooser: what is chosen when the charts are really asked for."""
 
-IF_OPEN = """
+IS_OPEN_JS = """
 (token) => [token, document.querySelector('#tab-offsets-button')?.getAttribute('aria-selected') === 'true']
 """
 """Browser's side of a change of the clip: whether this tab is the one that is open."""
@@ -100,9 +100,9 @@ HARMLESS = ("astray", "nothing_moves")
 ALIVE = "Offsets are alive, and not many more points lie beyond the picture than those of the regular grid."
 
 
-def build(visit: Visit, tab: gr.Tab) -> None:
+def build(context: PageContext, tab: gr.Tab) -> None:
     """Fill the tab."""
-    service = visit.service
+    service = context.service
     with gr.Column(elem_id="offsets"):
         report = gr.HTML(elem_id="findings")
         with gr.Row(elem_classes="offsets-top"):
@@ -110,7 +110,7 @@ def build(visit: Visit, tab: gr.Tab) -> None:
                 NOTHING, html_template='<div class="sheet matrix"></div>', js_on_load=SCRIPT, elem_id="offset-matrix"
             )
             with gr.Column(elem_classes="sheet distributions"):
-                chooser = gr.HTML(NOTHING, html_template=CHOOSER_TEMPLATE, js_on_load=CHOOSER)
+                chooser = gr.HTML(NOTHING, html_template=CHOOSER_TEMPLATE, js_on_load=CHOOSER_JS)
                 with gr.Row(elem_classes="charts"):
                     lengths = gr.Plot(show_label=False, elem_id="offset-lengths")
                     directions = gr.Plot(show_label=False, elem_id="offset-directions")
@@ -124,9 +124,9 @@ def build(visit: Visit, tab: gr.Tab) -> None:
             return
         analysis = service.analysis(token)
         layer, t = place_of(analysis, choice)
-        if "controls" not in service.kept(token).extras:
-            yield {visit.notice: fragments.progress("Measuring offsets against the motion of the clip")}
-        figures = service.worked_out(token, "offsets", offsets_view)
+        if "controls" not in service.entry(token).extras:
+            yield {context.notice: fragments.progress("Measuring offsets against the motion of the clip")}
+        figures = service.get_or_compute(token, "offsets", offsets_view)
         where = {"layers": analysis.layers, "frames": figures["matrix"]["frames"], "chosen": {"layer": layer, "t": t}}
         yield {
             report: findings(figures["diagnostics"], has_offsets(analysis)),
@@ -134,45 +134,45 @@ def build(visit: Visit, tab: gr.Tab) -> None:
             chooser: where,
             **charts(analysis, layer, t),
         }
-        if "controls" not in service.kept(token).extras:
+        if "controls" not in service.entry(token).extras:
             yield {
                 controls: OUTLOOK,
-                visit.notice: fragments.progress(f"Running the model on {len(MEANINGS)} controls"),
+                context.notice: fragments.progress(f"Running the model on {len(MEANINGS)} controls"),
             }
-        cards = service.worked_out(
+        cards = service.get_or_compute(
             token, "controls", lambda kept: [summary_of(kept), *(summary_of(kept, one) for one in run_controls(kept))]
         )
-        yield {controls: control_cards(cards, analysis.info.is_trained), visit.notice: ""}
+        yield {controls: control_cards(cards, analysis.info.is_trained), context.notice: ""}
 
-    @visit.guard
+    @context.guard
     def opened(token: str, choice: Any) -> Iterator[Updates]:
         yield from fill(token, choice)
 
-    @visit.guard
+    @context.guard
     def another_clip(token: str, is_open: bool) -> Iterator[Updates]:
         if is_open:
             yield from fill(token, None)
 
-    @visit.guard
+    @context.guard
     def choose(token: str, chosen: Any) -> Iterator[Updates]:
         layer, t = (chosen.get("layer"), chosen.get("t")) if isinstance(chosen, dict) else (None, None)
         if not isinstance(layer, str) or not isinstance(t, int):
             raise QueryError("Choose a layer and a frame.")
         yield charts(service.analysis(token), layer, t)
 
-    everything = [visit.notice, report, matrix, chooser, lengths, directions, controls]
-    inputs: list[Any] = [visit.token, visit.choice]
-    drawn = [lengths, directions, visit.notice]
+    everything = [context.notice, report, matrix, chooser, lengths, directions, controls]
+    inputs: list[Any] = [context.token, context.choice]
+    drawn = [lengths, directions, context.notice]
     for event in (
-        tab.select(opened, inputs, everything, js=READ_CHOICE, **LAST, **MODEL_QUEUE, **QUIET),
-        visit.token.change(another_clip, inputs, everything, js=IF_OPEN, **LAST, **MODEL_QUEUE, **QUIET),
-        chooser.select(choose, inputs, drawn, js=READ_CHOSEN, **LAST, **QUIET),
+        tab.select(opened, inputs, everything, js=VIEWER_CHOICE_JS, **LAST_EVENT, **MODEL_QUEUE, **QUIET),
+        context.token.change(another_clip, inputs, everything, js=IS_OPEN_JS, **LAST_EVENT, **MODEL_QUEUE, **QUIET),
+        chooser.select(choose, inputs, drawn, js=CHOSEN_FRAME_JS, **LAST_EVENT, **QUIET),
     ):
-        visit.forget(event, matrix, lengths, directions, controls)
+        context.forget(event, matrix, lengths, directions, controls)
 
 
 def place_of(analysis: Analysis, choice: Any) -> tuple[str, int]:
-    """Layer and attended frame that the viewer shows, as `READ_CHOICE` told; the analysis' own for anything else."""
+    """Layer and attended frame that the viewer shows, see `VIEWER_CHOICE_JS`; the analysis' own for anything else."""
     start = analysis.select()
     layer, t = (choice.get("layer"), choice.get("t")) if isinstance(choice, dict) else (None, None)
     if layer not in analysis.layers or not isinstance(t, int) or not 0 <= t < analysis.num_frames:

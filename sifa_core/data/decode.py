@@ -71,12 +71,14 @@ def read_views(
     views: int = 10,
     *,
     max_short_side: int = 720,
+    max_bytes: int | None = None,
     view_short_side: int | None = None,
     limits: Limits | None = None,
 ) -> tuple[Clip, list[Clip]]:
     """What `read_clip` gives, and clips with its stride that are spread evenly over the whole video, in one reading.
 
-    The latter's pictures are reduced to `view_short_side`, if that is given. There are fewer than `views` of them where
+    The former's pictures are reduced further until all its frames take at most `max_bytes`, if that is given; the
+    latter's to `view_short_side`. There are fewer than `views` of them where
     the video is too short for them to differ. Raises as `read_clip` does.
     """
     limits = limits or Limits()
@@ -88,7 +90,9 @@ def read_views(
         timestamps = _checked_timestamps(file, limits, found, 0)
         window = auto_window(timestamps, motion_between(found.thumbnails), num_frames)
         spread = np.unique(uniform_clips(timestamps, num_frames, window.stride, views), axis=0)
-        frames = pictures(file, limits, found, window.indices)
+        assert found.show is not None
+        side = None if max_bytes is None else found.show.short_side_within(max_bytes // num_frames)
+        frames = pictures(file, limits, found, window.indices, side)
         clip = _clip(path, file, found, timestamps, window, None, frames)
         needed = np.unique(spread)
         frames = pictures(file, limits, found, needed, view_short_side)

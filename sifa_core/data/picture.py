@@ -43,6 +43,12 @@ class Presentation:
         scale = min(1.0, max_short_side / min(self.width, self.height))
         return replace(self, width=max(1, round(self.width * scale)), height=max(1, round(self.height * scale)))
 
+    def short_side_within(self, frame_bytes: int) -> int:
+        """The largest short side, at most this one, at which an RGB picture takes no more than `frame_bytes`."""
+        short, long = sorted((self.width, self.height))
+        side = short if 3 * short * long <= frame_bytes else math.isqrt(int(frame_bytes / (3 * long / short)))
+        return max(1, side - (3 * side * round(long * side / short) > frame_bytes))
+
 
 def presentation(frame: av.VideoFrame, pixel_aspect: Fraction | None, max_short_side: int) -> Presentation:
     """Read size, pixel shape and display matrix of a video's first frame."""

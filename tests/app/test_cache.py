@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from app.cache import AnalysisCache, Kept, footprint
+from app.cache import AnalysisCache, CacheEntry, footprint
 from sifa_core import Analysis, Clip, analyze
 from sifa_core.errors import ClipTooLargeError
 from sifa_core.models import VideoModel
 
 
 @pytest.fixture(scope="module")
-def several(model: VideoModel, make_clip: Callable[..., Clip]) -> list[Kept]:
-    return [Kept(analyze(model, make_clip(seed)), {"picture": "x" * 1000}) for seed in range(4)]
+def several(model: VideoModel, make_clip: Callable[..., Clip]) -> list[CacheEntry]:
+    return [CacheEntry(analyze(model, make_clip(seed)), {"picture": "x" * 1000}) for seed in range(4)]
 
 
 def test_footprint_counts_arrays_wherever_they_are() -> None:
@@ -40,13 +41,13 @@ def test_footprint_of_an_analysis_has_frames_input_and_traces_but_no_model(analy
     assert sum(p.nbytes for p in analysis.model.parameters()) > 1_000_000  # had they counted, it would show
 
 
-def test_footprint_of_what_is_kept_has_the_payload_too(several: list[Kept]) -> None:
-    kept = several[0]
-    assert footprint(kept) == footprint(kept.analysis) + footprint(kept.payload)
-    assert footprint(kept.payload) == 1000
+def test_footprint_of_an_entry_has_the_payload_too(several: list[CacheEntry]) -> None:
+    entry = several[0]
+    assert footprint(entry) == footprint(entry.analysis) + footprint(entry.payload)
+    assert footprint(entry.payload) == 1000
 
 
-def test_holds_at_most_its_bytes_and_lets_the_least_recently_used_go(several: list[Kept]) -> None:
+def test_holds_at_most_its_bytes_and_lets_the_least_recently_used_go(several: list[CacheEntry]) -> None:
     size = footprint(several[0])
     cache = AnalysisCache(int(size * 2.5))
     first, second = cache.put(several[0]), cache.put(several[1])
@@ -59,16 +60,33 @@ def test_holds_at_most_its_bytes_and_lets_the_least_recently_used_go(several: li
     assert cache.nbytes == 2 * size <= cache.max_bytes
 
 
-def test_what_alone_is_too_large_is_refused_and_nothing_goes(several: list[Kept]) -> None:
+def test_what_alone_is_too_large_is_refused_and_nothing_goes(several: list[CacheEntry]) -> None:
     cache = AnalysisCache(footprint(several[0]))
     token = cache.put(several[0])
-    cache.max_bytes -= 1
     with pytest.raises(ClipTooLargeError, match=r"noise\.mp4 takes \d+ MB"):
-        cache.put(several[1])
+        cache.put(replace(several[1], extras={"one byte": "x"}))
     assert cache.get(token) is several[0]
+    cache.add(token, "too much", "x")
+    assert cache.get(token) is several[0], "what does not fit beside it does not drive it out"
 
 
-def test_tokens_are_long_and_never_the_same(several: list[Kept]) -> None:
+def test_what_is_added_counts_and_lets_others_go(several: list[CacheEntry]) -> None:
+    size = footprint(several[0])
+    cache = AnalysisCache(2 * size + 10)
+    first, second = cache.put(several[0]), cache.put(several[1])
+    cache.add(first, "few", "x" * 10)
+    assert cache.nbytes == 2 * size + 10
+    cache.add(first, "more", "x")
+    assert cache.get(second) is None
+    entry = cache.get(first)
+    assert entry is not None
+    assert entry.extras == {"few": "x" * 10, "more": "x"}
+    assert cache.nbytes == size + 11
+    cache.add(second, "late", "x")
+    assert len(cache) == 1
+
+
+def test_tokens_are_long_and_never_the_same(several: list[CacheEntry]) -> None:
     cache = AnalysisCache(10**9)
     tokens = {cache.put(several[0]) for _ in range(50)}
     assert len(tokens) == 50

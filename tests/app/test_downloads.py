@@ -1,4 +1,4 @@
-"""Files to take away: whole, harmlessly named, and nothing left behind."""
+"""Files to download: whole, harmlessly named, and nothing left behind."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from app import fragments
+from app.page_context import PageContext, Updates
 from app.service import Service
 from app.tabs import learn
 from app.tabs.lessons import LESSONS
-from app.visit import Updates, Visit
 from sifa_core import Analysis
 from sifa_core.explain.studies.equations import explain_equations
 
@@ -74,7 +74,7 @@ def test_seven_lessons_with_sound_mathml() -> None:
 def tab(service: Service) -> gr.Blocks:
     """A page with nothing but the tab."""
     with gr.Blocks() as page, gr.Tabs() as tabs, gr.Tab("Learn") as space:
-        learn.build(Visit(service, gr.State(""), gr.JSON(), gr.HTML(), tabs), space)
+        learn.build(PageContext(service, gr.State(""), gr.JSON(), gr.HTML(), tabs), space)
     return page
 
 

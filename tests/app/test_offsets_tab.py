@@ -11,12 +11,12 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from app.page_context import PageContext
 from app.service import Service
 from app.tabs import offsets
 from app.tabs.offset_charts import direction_rose, length_histogram
 from app.tabs.offset_controls import control_cards, summary_of
 from app.tabs.offsets import findings, has_offsets, offsets_view, place_of
-from app.visit import Visit
 from sifa_core import Analysis, Clip, analyze, create_model
 from sifa_core.errors import QueryError
 from sifa_core.explain.studies.controls import run_controls
@@ -128,7 +128,7 @@ def test_offsets_are_called_alive_where_there_are_any(analysis: Analysis, make_c
 
 def test_every_event_of_the_tab_waits_for_its_turn_and_is_forgotten(service: Service) -> None:
     with gr.Blocks() as page, gr.Tabs() as tabs, gr.Tab("Offsets") as space:
-        offsets.build(Visit(service, gr.State(""), gr.JSON(), gr.HTML(), tabs), space)
+        offsets.build(PageContext(service, gr.State(""), gr.JSON(), gr.HTML(), tabs), space)
     events = [each for each in page.fns.values() if each.name in ("opened", "another_clip", "choose")]
     assert [each.trigger_mode for each in events] == ["always_last"] * 3
     for event in events:
@@ -150,6 +150,6 @@ def test_what_is_worked_out_is_kept_and_counted(service: Service) -> None:
         made.append(analysis)
         return np.zeros(1000, np.uint8)
 
-    assert service.worked_out(token, "zeros", make) is service.worked_out(token, "zeros", make)
+    assert service.get_or_compute(token, "zeros", make) is service.get_or_compute(token, "zeros", make)
     assert made == [service.analysis(token)]
     assert service.cache.nbytes == before + 1000

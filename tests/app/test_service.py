@@ -1,4 +1,4 @@
-"""One model shared by all visitors: reading, analysing, keeping, forgetting."""
+"""One model shared by all visitors: reading, analysing, caching, forgetting."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from app.cache import footprint
-from app.service import FRAME_BYTES, ForgottenError, Service, UnknownExampleError
+from app.service import FRAME_BYTES, EvictedError, Service, UnknownExampleError
 from sifa_core import Clip
+from sifa_core.data import decode
 from sifa_core.errors import NotAVideoError
 from sifa_core.models import VideoModel
 
@@ -44,14 +45,14 @@ def test_unknown_example_names_the_known(service: Service) -> None:
 
 
 def test_an_example_is_analysed_once_and_shared(service: Service) -> None:
-    assert service.kept_example("earth_rotates") is None
+    assert service.cached_example("earth_rotates") is None
     token = service.open_example("earth_rotates")
-    assert service.open_example("earth_rotates") == service.kept_example("earth_rotates") == token
+    assert service.open_example("earth_rotates") == service.cached_example("earth_rotates") == token
     assert len(service.cache) == 1
     assert service.analysis(token).clip.source.name == "earth_rotates.mp4"
 
 
-def test_an_example_that_was_put_away_is_analysed_again(service: Service) -> None:
+def test_an_example_that_made_room_is_analysed_again(service: Service) -> None:
     token = service.open_example("earth_rotates")
     service.cache = type(service.cache)(service.cache.max_bytes)
     again = service.open_example("earth_rotates")
@@ -78,21 +79,27 @@ def test_each_visitor_has_a_token_of_their_own_even_for_the_same_clip(
 
 
 def test_a_forgotten_analysis_is_told_in_words(service: Service) -> None:
-    with pytest.raises(ForgottenError, match="open it again"):
+    with pytest.raises(EvictedError, match="open it again"):
         service.analysis("no-such-token")
 
 
-def test_a_visit_stays_within_twenty_megabytes(service: Service, tmp_path: Path) -> None:
+def test_an_analysis_stays_within_twenty_megabytes(service: Service, tmp_path: Path) -> None:
     for width, height in ((1280, 720), (720, 1280)):
         clip, _ = service.read(write_video(tmp_path / f"{width}.mp4", width, height))
         assert min(clip.width, clip.height) == 360
         assert clip.num_frames == service.model.info.num_frames
         assert clip.frames.nbytes <= FRAME_BYTES
-        assert footprint(service.kept(service.analyze(clip))) <= 20_000_000
+        assert footprint(service.entry(service.analyze(clip))) <= 20_000_000
 
 
-def test_a_very_wide_clip_is_reduced_further(service: Service, tmp_path: Path) -> None:
+def test_a_very_wide_clip_is_reduced_further_in_one_reading(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = []
+    scan = decode.survey
+    monkeypatch.setattr(decode, "survey", lambda *given, **more: passes.append(given) or scan(*given, **more))
     clip, _ = service.read(write_video(tmp_path / "wide.mp4", 2048, 360))
+    assert len(passes) == 1, "the side follows from the video's own, before any picture is made"
     assert clip.height < 300
     assert clip.frames.nbytes <= FRAME_BYTES
     assert clip.width / clip.height == pytest.approx(2048 / 360, rel=0.02)
@@ -123,9 +130,9 @@ def test_warm_up_survives_a_broken_example_and_says_so(
 
 
 def test_warm_up_analyses_every_example(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.service.BREATH", 0.0)
+    monkeypatch.setattr("app.service.EXAMPLE_PAUSE", 0.0)
     service.warm_up(threading.Event())
-    assert all(service.kept_example(name) for name in service.examples)
+    assert all(service.cached_example(name) for name in service.examples)
     assert len(service.cache) == len(service.examples) > 4
 
 

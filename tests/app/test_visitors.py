@@ -17,7 +17,7 @@ from gradio_client import Client, handle_file
 
 from app.page import build_page
 from app.server import LAUNCH
-from app.service import ForgottenError, Service
+from app.service import EvictedError, Service
 from app.temporary import private_folder
 from sifa_core import Clip, analyze, read_clip
 from sifa_core.models import VideoModel
@@ -41,17 +41,17 @@ def test_analyses_of_twenty_at_once_are_their_own_and_bounded(
     assert len({first, *tokens}) == VISITORS + 1
     assert service.cache.nbytes <= service.cache.max_bytes
     assert len(service.cache) == ROOM_FOR
-    kept = 0
+    found = 0
     for token, clip in zip(tokens, clips, strict=True):
         try:
             analysis = service.analysis(token)
-        except ForgottenError:
+        except EvictedError:
             continue
-        kept += 1
+        found += 1
         assert analysis.clip.sha256 == clip.sha256
         assert (analysis.logits == analyze(model, clip).logits).all()
         assert service.payload(token)["clip"]["sha256"] == clip.sha256
-    assert kept == ROOM_FOR
+    assert found == ROOM_FOR
 
 
 @pytest.fixture(scope="module")

@@ -8,17 +8,17 @@ from typing import Any
 import gradio as gr
 
 from app import fragments
+from app.page_context import UNEXPECTED, PageContext, Updates
 from app.service import Service
-from app.visit import UNEXPECTED, Updates, Visit
 from sifa_core.errors import QueryError
 
 
 def test_guard(service: Service) -> None:
     with gr.Blocks():
         notice = gr.HTML()
-        visit = Visit(service, gr.State(""), gr.JSON(), notice, gr.Tabs())
+        context = PageContext(service, gr.State(""), gr.JSON(), notice, gr.Tabs())
 
-    @visit.guard
+    @context.guard
     def act(what: Any) -> Iterator[Updates]:
         if what == "bad":
             raise QueryError("There is no such place.")
