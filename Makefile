@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: app test check bench gpu-check browser clean
+.PHONY: app test check bench gpu-check formulas browser clean
 
 app: .venv/app.done
 	$(BIN)/python app/main.py --host $(HOST) --port $(PORT) $(if $(MODEL),--model "$(MODEL)") $(if $(COMPARE),--compare "$(COMPARE)")
@@ -32,6 +32,10 @@ bench: .venv/dev.done
 
 gpu-check: .venv/dev.done
 	$(BIN)/python -m benchmarks.gpu_check
+
+# MathML of the Learn tab's formulas, from their LaTeX in app/tabs/lessons.py.
+formulas: .venv/dev.done
+	$(BIN)/python -m tests.app.formulas
 
 # The browser tests use the Chromium that is there; else Debian's, else the one that Playwright brings.
 browser: .venv/dev.done

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from sifa_core import Analysis
 from sifa_core.explain.points import SamplingPoints
 from sifa_core.explain.statistics import OffsetStatistics
 from sifa_core.explain.studies.series import MotionSeries
@@ -30,7 +31,8 @@ COMPASS = ("right", "down right", "down", "down left", "left", "up left", "up", 
 COSTS = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
 """Where the axis of costs is labelled."""
 LONGEST_LABEL = 34
-HEIGHT = 270
+HEIGHT, TALL = 270, 296
+"""Of a chart, and of one whose title has two lines; pixels."""
 
 
 def predictions_chart(predictions: Sequence[tuple[str, float]], count: int = 5) -> go.Figure:
@@ -113,40 +115,40 @@ def offsets_chart(statistics: OffsetStatistics, t: int) -> go.Figure:
 
 
 def directions_chart(statistics: OffsetStatistics, t: int) -> go.Figure:
-    """Which way the points of frame t are moved: shares of the summed length in eight directions."""
-    shares = statistics.direction[min(t, len(statistics.direction) - 1)]
-    figure = go.Figure(
-        go.Barpolar(
-            r=shares,
-            theta=[45 * number for number in range(len(COMPASS))],
-            width=[41] * len(COMPASS),
-            marker_color=BLUE,
-            customdata=list(COMPASS),
-            hovertemplate="%{customdata}: %{r:.1%}<extra></extra>",
-        )
-    )
-    figure.update_polars(
-        bgcolor="rgba(0,0,0,0)",
-        angularaxis={
-            "direction": "clockwise",
-            "rotation": 0,
-            "tickvals": [0, 90, 180, 270],
-            "ticktext": ["right", "down", "left", "up"],
-            "gridcolor": LINE,
-            "linecolor": LINE,
-        },
-        radialaxis={
-            "tickformat": ".0%",
-            "gridcolor": LINE,
-            "linecolor": LINE,
-            "nticks": 3,
-            "angle": 22.5,
-            "tickangle": 22.5,
-            "tickfont": {"size": 10},
-        },
-    )
+    """Which way the points of frame t are moved: fractions of the summed length in eight directions."""
+    figure = _rose(statistics.direction[min(t, len(statistics.direction) - 1)])
     finished = _finish(figure, f"Which way they are moved in frame {t}")
     return finished.update_layout(margin={"l": 50, "r": 50, "t": 58, "b": 28})
+
+
+def direction_rose(analysis: Analysis, layer: str, t: int) -> go.Figure:
+    """As `directions_chart`, for a layer. Raises QueryError for a layer or frame that does not exist."""
+    fractions = analysis.offset_statistics(layer).direction[analysis.check_frame(t)]
+    title = "Which way they point" if fractions.any() else "No way: every offset is zero"
+    return _centre(_rose(fractions), f"{title}<br>{layer}, {frames_of(analysis, t)}", left=34, right=34, bottom=18)
+
+
+def length_histogram(analysis: Analysis, layer: str, t: int) -> go.Figure:
+    """How long the offsets of a layer are. Raises QueryError for a layer or frame that does not exist."""
+    fractions, edges = analysis.offset_histogram(layer, t)
+    figure = go.Figure(
+        go.Bar(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=fractions,
+            width=(edges[1:] - edges[:-1]) * 0.92,
+            hovertemplate="about %{x:.2f} cells: %{y:.1%}<extra></extra>",
+        )
+    )
+    figure.update_layout(bargap=0)
+    figure.update_xaxes(title="length, cells", showgrid=False)
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero", nticks=5)
+    title = f"How long the offsets are<br>{layer}, {frames_of(analysis, t)}"
+    return _centre(figure, title, left=44, right=12, bottom=40)
+
+
+def frames_of(analysis: Analysis, t: int) -> str:
+    """Frame t and the frame that it attends to, in words."""
+    return f"{t} → {t + 1}" if t < analysis.num_frames - 1 else f"{t} → itself"
 
 
 def motion_chart(series: MotionSeries, t: int) -> go.Figure:
@@ -212,6 +214,37 @@ def _add_results(figure: go.Figure, rows: Sequence[Result], name: str, *, mode: 
         customdata=[[each.label, each.backbone, each.gflops_per_view, each.views] for each in rows],
         hovertemplate="%{customdata[0]}, %{customdata[1]}<br>%{customdata[2]:,} GFLOPs × %{customdata[3]} views"
         "<br>top-1 %{y:.1f} %<extra></extra>",
+    )
+
+
+def _rose(fractions: np.ndarray) -> go.Figure:
+    """Fractions in eight directions, as seen: right is right, and clockwise is clockwise."""
+    figure = go.Figure(
+        go.Barpolar(
+            r=fractions,
+            theta=[45 * number for number in range(len(COMPASS))],
+            width=[41] * len(COMPASS),
+            marker_color=BLUE,
+            customdata=list(COMPASS),
+            hovertemplate="%{customdata}: %{r:.1%}<extra></extra>",
+        )
+    )
+    lines = {"gridcolor": LINE, "linecolor": LINE}
+    names = {"tickvals": [0, 90, 180, 270], "ticktext": ["right", "down", "left", "up"]}
+    scale = {"tickformat": ".0%", "nticks": 3, "angle": 22.5, "tickangle": 22.5, "tickfont": {"size": 10}}
+    return figure.update_polars(
+        bgcolor="rgba(0,0,0,0)",
+        angularaxis={"direction": "clockwise", "rotation": 0} | names | lines,
+        radialaxis=scale | lines,
+    )
+
+
+def _centre(figure: go.Figure, title: str, *, left: int, right: int, bottom: int) -> go.Figure:
+    """Finished, with a title of two lines in its middle."""
+    return _finish(figure, "").update_layout(
+        title={"text": title, "font": {"size": 12.5}, "x": 0.5, "xanchor": "center", "y": 0.97},
+        height=TALL,
+        margin={"l": left, "r": right, "t": 56, "b": bottom},
     )
 
 

@@ -1,8 +1,8 @@
 """The middle of the page: the viewer, as one component that is sent one payload per analysis.
 
 Everything that happens in it happens in the browser; a layer of a large model comes when it is first looked at, see
-`layer_source`. What is shown comes back to the server only when a file of it is asked for: `VIEWER_CHOICE_JS` reads it there
-and `selection_of` checks it here.
+`layer_source`. What is shown comes back to the server only when a file of it is asked for:
+`VIEWER_CHOICE_JS` reads it there and `selection_of` checks it here.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class LatestRequest:
         """When it was made, milliseconds since the page was opened."""
 
     def serve(self, made: float, updates: Iterator[Updates]) -> Iterator[Updates]:
-        """The updates that answer a request, up to the moment when there is a later one; then nothing more is computed."""
+        """The updates that answer a request, up to the moment when there is a later one; then no more are computed."""
         each: Updates = {}
         for each in updates:
             self.made = max(self.made, made)

@@ -5,7 +5,7 @@
  * part in the root's property `request` does: {part, here, choice}, or null. Both are read when the server is really asked,
  * which may be later than the event, while an earlier question is being answered.
  *
- * Runs in the component's `js_on_load` after LESSONS, learn_pictures.js, learn_numbers.js and learn_steps.js. The value
+ * Runs in the component's `js_on_load` after LESSONS, SYMBOLS, formulas.js, learn_pictures.js, learn_numbers.js and learn_steps.js. The value
  * is a lesson, an answer of kind "switched off", or {} when there is nothing new.
  */
 const root = element.querySelector(".learn");
@@ -83,12 +83,12 @@ function draw() {
   step.dataset.number = number;
   about.textContent = `Equation ${number} of ${LESSONS.length}`;
   heading.textContent = title;
-  formula.innerHTML = math; // MathML of ours
+  formula.innerHTML = FORMULAS[math];
   words.textContent = sentence;
   symbols.replaceChildren(
     ...rows.map(([symbol, meaning]) => {
       const term = make("dt");
-      term.innerHTML = `<math>${symbol}</math>`;
+      term.innerHTML = FORMULAS[symbol];
       return make("div", "", term, make("dd", "", meaning));
     }),
   );

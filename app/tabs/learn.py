@@ -1,6 +1,6 @@
 """The Learn tab: the paper's equations one at a time, with the real numbers of the query that the viewer shows.
 
-The server works a query's numbers out once; stepping through the equations then happens in the browser. Switching a
+The server computes a query's numbers once; stepping through the equations then happens in the browser. Switching a
 part of the model off runs the model again.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import numpy as np
 from app import fragments
 from app.explorer import VIEWER_CHOICE_JS, selection_of
 from app.page_context import LAST_EVENT, MODEL_QUEUE, QUIET, PageContext, Updates
-from app.tabs.lessons import LESSONS
+from app.service import Service
+from app.tabs.lessons import LESSONS, SYMBOLS
 from sifa_core import Analysis
 from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Selection
@@ -28,7 +30,7 @@ from sifa_core.explain.studies.ablation import PARTS, ablate, compare, has_part
 from sifa_core.explain.studies.equations import Attention, EquationSteps, explain_equations
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("learn_pictures", "learn_numbers", "learn_steps", "learn")
+SCRIPTS = ("formulas", "learn_pictures", "learn_numbers", "learn_steps", "learn")
 CHANNELS = 8
 """Channels of a feature that are written out; there may be hundreds."""
 DIGITS = 6
@@ -48,7 +50,7 @@ async (token) => {
 }
 """
 """Browser's side of opening the tab or a new clip: the choice once the viewer shows it, null if the tab is closed."""
-ABLATION_REQUEST_JS = '(token) => [token, document.querySelector("#learn .learn").wish]'
+ABLATION_REQUEST_JS = '(token) => [token, document.querySelector("#learn .learn").request]'
 """Browser's side of a switch: the part that is to be off by now, where, and at which choice; null for none."""
 
 
@@ -61,7 +63,7 @@ def build(context: PageContext, tab: gr.Tab) -> None:
 
     def fill(key: str, chosen: Any) -> Iterator[Updates]:
         analysis = service.analysis(key)
-        yield {notice: fragments.progress("Working it out")}
+        yield {notice: fragments.progress("Computing the steps")}
         selection = _choice(analysis, chosen)
         with service.model_lock:
             steps = explain_equations(analysis, selection.query, selection.layer)
@@ -77,34 +79,20 @@ def build(context: PageContext, tab: gr.Tab) -> None:
         yield from fill(key, chosen)
 
     @context.guard
-    def switch_off(key: str, wish: Any) -> Iterator[Updates]:
-        if wish is None:  # switched on again meanwhile
+    def switch_off(key: str, request: Any) -> Iterator[Updates]:
+        if request is None:  # switched on again meanwhile
             return
-        if not isinstance(wish, dict) or not isinstance(wish.get("part"), str):
+        if not isinstance(request, dict) or not isinstance(request.get("part"), str):
             raise QueryError("A switch holds the part that is to be switched off.")
-        part, here = wish["part"], wish.get("here") is True
+        part, here = request["part"], request.get("here") is True
         # The same answer twice is to be shown twice.
-        told = {"number": secrets.token_hex(4), "part": part, "here": here}
+        asked = {"number": secrets.token_hex(4), "part": part, "here": here}
         try:
-            analysis = service.analysis(key)
-            selection = selection_of(analysis, wish.get("choice"))
-            with service.model_lock:
-                ablation = ablate(analysis, part, [selection.layer] if here else None)
-            comparison = compare(analysis, ablation, selection)
+            answer = _ablation(service, key, part, request.get("choice"), here)
         except Exception:
-            yield {page: told | {"kind": "failed"}}
+            yield {page: asked | {"kind": "failed"}}
             raise
-        yield {
-            page: told
-            | {
-                "kind": "switched off",
-                "moved": comparison.moved,
-                "before": _points(comparison.before),
-                "after": _points(comparison.after),
-                "probabilities": [list(row) for row in comparison.probabilities],
-            },
-            notice: "",
-        }
+        yield {page: asked | answer, notice: ""}
 
     shown = [page, notice]
     inputs: list[Any] = [context.token, context.choice]
@@ -117,9 +105,25 @@ def build(context: PageContext, tab: gr.Tab) -> None:
         context.forget(event, page)
 
 
+def _ablation(service: Service, key: str, part: str, choice: Any, here: bool) -> dict[str, Any]:
+    """What the page shows of the query without the part, in its layer alone if it is only to be off there."""
+    analysis = service.analysis(key)
+    selection = selection_of(analysis, choice)
+    with service.model_lock:
+        ablation = ablate(analysis, part, [selection.layer] if here else None)
+    comparison = compare(analysis, ablation, selection)
+    return {
+        "kind": "switched off",
+        "moved": comparison.moved,
+        "before": _points(comparison.before),
+        "after": _points(comparison.after),
+        "probabilities": [list(row) for row in comparison.probabilities],
+    }
+
+
 def script() -> str:
     """What runs in the browser: the lessons, the pictures, and the stepping through them."""
-    parts = [f"const LESSONS = {json.dumps([each.to_dict() for each in LESSONS])};"]
+    parts = [f"const LESSONS = {json.dumps([asdict(each) for each in LESSONS])}, SYMBOLS = {json.dumps(SYMBOLS)};"]
     parts += [(FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
     return "\n".join(parts)
 
@@ -128,69 +132,63 @@ def lesson(analysis: Analysis, selection: Selection, steps: EquationSteps) -> di
     """All numbers of a query, as plain values; for each equation those channels that show it best."""
     t = selection.query[0]
     following = min(t + 1, analysis.num_frames - 1)
-    grid, layer = analysis.grid(selection.layer), analysis.model.sifa_layers()[selection.layer]
-    attention, info = layer.attention, analysis.info
-    top, top_moved = steps.regular.strongest(), steps.deformed.strongest()
-    by_equation = {
-        1: steps.query * steps.regular.keys[top],
-        2: steps.regular.aggregate,
-        4: steps.difference,
-        6: steps.deformed.keys[top_moved],
-        7: steps.gated,
-    }
-    channels = {number: steps.largest_channels(values, CHANNELS) for number, values in by_equation.items()}
+    grid = analysis.grid(selection.layer)
     return {
         "kind": "lesson",
         "number": secrets.token_hex(4),
         "choice": dict(zip("txy", selection.query, strict=True))
         | {"layer": selection.layer, "levels": selection.levels},
-        "model": info.name,
-        "trained": info.is_trained,
         "clip": {"width": analysis.clip.width, "height": analysis.clip.height},
         "frames": [t, following],
         "pictures": [encode_jpeg(analysis.frame(each), PICTURE_SIDE, PICTURE_QUALITY) for each in (t, following)],
         "grid": [grid.columns, grid.rows],
         "cell": list(steps.cell),
-        "side": attention.kernel_size,
-        "scale": attention.scale,
         "channels": len(steps.query),
-        "gated": not np.allclose(steps.gated, steps.deformed.aggregate, rtol=1e-3, atol=1e-6),
-        "temporal": getattr(analysis.model.config, "temporal", "sifa"),
-        "gate": analysis.model.config.gate,
-        "offsetSource": analysis.model.config.offset_from,
-        "parts": [part for part in PARTS if has_part(analysis.model, part)],
-        "partWords": PARTS,
+        "gated": steps.is_gated,
         "regular": _attention(steps.regular),
         "deformed": _attention(steps.deformed),
         "offset": _plain(steps.offset),
         "corners": steps.corners.tolist(),
-        "shares": _plain(steps.shares),
+        "cornerWeights": _plain(steps.corner_weights),
         "maps": {"difference": _plain(steps.difference_map), "saliency": _plain(steps.saliency_map)},
-        "features": {
-            "compare": _features(channels[1], query=steps.query, key=steps.regular.keys[top]),
-            "gather": _features(channels[2], aggregate=steps.regular.aggregate)
-            | {"keys": _plain(steps.regular.keys[:, channels[2]])},
-            "add": _features(
-                channels[2], query=steps.query, aggregate=steps.regular.aggregate, output=steps.regular_output
-            ),
-            "change": _features(channels[4], following=steps.following, query=steps.query, difference=steps.difference),
-            "saliency": _features(
-                channels[4],
-                difference=steps.difference,
-                gate=steps.gate,
-                following=steps.following,
-                saliency=steps.saliency,
-            ),
-            "blend": _features(channels[6], key=steps.deformed.keys[top_moved])
-            | {"corners": _plain(steps.corner_features[:, channels[6]])},
-            "output": _features(
-                channels[7],
-                query=steps.query,
-                aggregate=steps.deformed.aggregate,
-                gated=steps.gated,
-                output=steps.output,
-            ),
-        },
+        "features": _features_of(steps),
+        **_model_facts(analysis, selection.layer),
+    }
+
+
+def _model_facts(analysis: Analysis, layer: str) -> dict[str, Any]:
+    model, info = analysis.model, analysis.info
+    attention = model.sifa_layers()[layer].attention
+    return {
+        "model": info.name,
+        "trained": info.is_trained,
+        "side": attention.kernel_size,
+        "scale": attention.scale,
+        "temporal": getattr(model.config, "temporal", "sifa"),
+        "gate": model.config.gate,
+        "offsetSource": model.config.offset_from,
+        "parts": [part for part in PARTS if has_part(model, part)],
+        "partWords": PARTS,
+    }
+
+
+def _features_of(steps: EquationSteps) -> dict[str, Any]:
+    """The features that each step shows, in the channels that show it best."""
+    channels, regular, deformed = steps.telling_channels(CHANNELS), steps.regular, steps.deformed
+    query, following, difference = steps.query, steps.following, steps.difference
+    key, moved_key = regular.keys[regular.strongest()], deformed.keys[deformed.strongest()]
+    return {
+        "compare": _features(channels[1], query=query, key=key),
+        "gather": _features(channels[2], aggregate=regular.aggregate) | {"keys": _plain(regular.keys[:, channels[2]])},
+        "add": _features(channels[2], query=query, aggregate=regular.aggregate, output=steps.regular_output),
+        "change": _features(channels[4], following=following, query=query, difference=difference),
+        "saliency": _features(
+            channels[4], difference=difference, gate=steps.gate, following=following, saliency=steps.saliency
+        ),
+        "blend": _features(channels[6], key=moved_key) | {"corners": _plain(steps.corner_features[:, channels[6]])},
+        "output": _features(
+            channels[7], query=query, aggregate=deformed.aggregate, gated=steps.gated, output=steps.output
+        ),
     }
 
 

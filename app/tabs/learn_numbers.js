@@ -44,7 +44,7 @@ function matrix(lesson, values, caption) {
 }
 
 /**
- * A table with a column for each channel. A row is {name: one of NAMES, values, lead: a number before them,
+ * A table with a column for each channel. A row is {name: see `named`, values, lead: a number before them,
  * isResult}; cells are tinted by sign and size, all rows on one scale.
  */
 function channelTable(caption, numbers, rows, lead = "") {
@@ -54,7 +54,7 @@ function channelTable(caption, numbers, rows, lead = "") {
   head.append(...numbers.map((number) => make("th", "", String(number))));
   table.append(make("thead", "", head));
   const body = make("tbody");
-  const most = Math.max(1e-30, ...rows.filter((row) => !row.isShare).flatMap((row) => row.values.map(Math.abs)));
+  const most = Math.max(1e-30, ...rows.filter((row) => !row.isFraction).flatMap((row) => row.values.map(Math.abs)));
   for (const row of rows) {
     const line = make("tr", row.isResult ? "sum" : "");
     const name = make("th");
@@ -65,7 +65,7 @@ function channelTable(caption, numbers, rows, lead = "") {
     if (lead) line.append(make("td", "lead", row.lead === undefined ? "" : say(row.lead)));
     for (const value of row.values) {
       const cell = make("td", value < 0 ? "below" : "above", say(value));
-      cell.style.setProperty("--share", row.isShare ? 0 : Math.abs(value) / most);
+      cell.style.setProperty("--share", row.isFraction ? 0 : Math.abs(value) / most);
       line.append(cell);
     }
     body.append(line);
@@ -78,22 +78,8 @@ function channelTable(caption, numbers, rows, lead = "") {
   return scroller;
 }
 
-const sub = (base, index) => `<msub><mi>${base}</mi><mrow>${index}</mrow></msub>`;
-const NOW = "<mi>t</mi>";
-const NEXT = "<mi>t</mi><mo>+</mo><mn>1</mn>";
-/** A symbol as MathML, and in words for those who hear it. */
-const named = (content, words) => ({ math: `<math>${content}</math>`, words });
-const NAMES = {
-  query: named(sub("Q", NOW), "query"),
-  here: named(sub("f", NOW), "frame t"),
-  following: named(sub("f", NEXT), "frame t plus 1"),
-  difference: named("<mi>Δ</mi><mi>f</mi>", "difference"),
-  gate: named('<mi mathvariant="normal">sigmoid</mi><mo>(</mo><mi>Δ</mi><mi>f</mi><mo>)</mo>', "sigmoid of the difference"),
-  saliency: named(sub("f", "<mi>m</mi>"), "motion saliency"),
-  aggregate: named(sub("A", NEXT), "gathered"),
-  gated: named(`<mi>g</mi><mo>·</mo>${sub("A", NEXT)}`, "gathered, scaled"),
-  output: named(sub("Y", NOW), "output"),
-  key: (tap) => named(`<msub><mi>K</mi><mn>${tap}</mn></msub>`, `key ${tap}`),
-  moved: (tap) => named(`<msubsup><mi>K</mi><mn>${tap}</mn><mo>′</mo></msubsup>`, `key ${tap}, moved`),
-  product: named("<mi>Q</mi><mo>·</mo><mi>K</mi>", "product"),
-};
+/** A symbol of SYMBOLS as MathML, and in words for those who hear it; of tap number `tap`, where it is about one. */
+function named(name, tap = "") {
+  const [latex, words] = SYMBOLS[name];
+  return { math: FORMULAS[latex].replace("<mi>n</mi>", `<mn>${tap}</mn>`), words: words.replace(/\bn\b/, tap) };
+}

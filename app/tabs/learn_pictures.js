@@ -147,12 +147,12 @@ function drawMoves(root, lesson, unit) {
   drawQuery(root, lesson, unit);
 }
 
-/** One point between its four cells, each labelled with its share. */
+/** One point between its four cells, each labelled with its weight. */
 function drawCorners(root, lesson, tap, unit) {
   const { toPixel, stride } = geometry(lesson);
   drawGrid(root, lesson, unit);
   lesson.corners[tap].forEach((cell, i) => {
-    const share = lesson.shares[tap][i];
+    const share = lesson.cornerWeights[tap][i];
     drawCell(root, lesson, cell, {
       fill: "#7db2ff",
       "fill-opacity": 0.12 + 0.6 * share,

@@ -77,9 +77,9 @@ const STEPS = {
       numbers: [
         matrix(lesson, weights, `The ${taps(lesson)} weights, where they lie`),
         channelTable("The channels that add most to the largest of them", compare.numbers, [
-          { name: NAMES.query, values: compare.query },
-          { name: NAMES.key(top + 1), values: compare.key },
-          { name: NAMES.product, values: compare.query.map((value, i) => value * compare.key[i]), isResult: true },
+          { name: named("query"), values: compare.query },
+          { name: named("key", top + 1), values: compare.key },
+          { name: named("product"), values: compare.query.map((value, i) => value * compare.key[i]), isResult: true },
         ]),
       ],
       says: `${sumLine(lesson, lesson.regular, top)}, for place ${top + 1} of ${taps(lesson)}. ${scaleWords(lesson)}`,
@@ -91,7 +91,7 @@ const STEPS = {
     const { weights } = lesson.regular;
     const rows = largest(weights, weights.length)
       .slice(0, 9)
-      .map((i) => ({ name: NAMES.key(i + 1), lead: weights[i], values: gather.keys[i] }));
+      .map((i) => ({ name: named("key", i + 1), lead: weights[i], values: gather.keys[i] }));
     const left = weights.length > rows.length ? ` The ${rows.length} with the largest weights are shown.` : "";
     return {
       pictures: [
@@ -103,7 +103,7 @@ const STEPS = {
         channelTable(
           "Each neighbour's features, times its weight, added up",
           gather.numbers,
-          [...rows, { name: NAMES.aggregate, values: gather.aggregate, isResult: true }],
+          [...rows, { name: named("aggregate"), values: gather.aggregate, isResult: true }],
           "weight",
         ),
       ],
@@ -122,9 +122,9 @@ const STEPS = {
       ],
       numbers: [
         channelTable("The channels that gather most", add.numbers, [
-          { name: NAMES.query, values: add.query },
-          { name: NAMES.aggregate, values: add.aggregate },
-          { name: NAMES.output, values: add.output, isResult: true },
+          { name: named("query"), values: add.query },
+          { name: named("aggregate"), values: add.aggregate },
+          { name: named("output"), values: add.output, isResult: true },
         ]),
       ],
       says: "This would be the output if the neighbourhood stayed a square. Equations 4 to 6 let it move.",
@@ -141,9 +141,9 @@ const STEPS = {
       ],
       numbers: [
         channelTable("The channels that changed most at the query", change.numbers, [
-          { name: NAMES.following, values: change.following },
-          { name: NAMES.here, values: change.query },
-          { name: NAMES.difference, values: change.difference, isResult: true },
+          { name: named("following"), values: change.following },
+          { name: named("here"), values: change.query },
+          { name: named("difference"), values: change.difference, isResult: true },
         ]),
       ],
       says:
@@ -163,10 +163,10 @@ const STEPS = {
       ],
       numbers: [
         channelTable("The same channels", saliency.numbers, [
-          { name: NAMES.difference, values: saliency.difference },
-          { name: NAMES.gate, values: saliency.gate, isShare: true },
-          { name: NAMES.following, values: saliency.following },
-          { name: NAMES.saliency, values: saliency.saliency, isResult: true },
+          { name: named("difference"), values: saliency.difference },
+          { name: named("gate"), values: saliency.gate, isFraction: true },
+          { name: named("following"), values: saliency.following },
+          { name: named("saliency"), values: saliency.saliency, isResult: true },
         ]),
       ],
       says: offsetSource === "msm" ? "" : `This network was built to read its offsets from something else (${offsetSource}).`,
@@ -185,7 +185,7 @@ const STEPS = {
           drawGrid(root, lesson, unit);
           drawMoves(root, lesson, unit);
         }, true),
-        framePane(lesson, 1, lesson.corners[top], `: place ${top + 1} between its four cells, with their shares`, (root, unit) =>
+        framePane(lesson, 1, lesson.corners[top], `: place ${top + 1} between its four cells, with their weights`, (root, unit) =>
           drawCorners(root, lesson, top, unit),
         ),
       ],
@@ -196,12 +196,12 @@ const STEPS = {
           [
             ...corners.map((name, i) => ({
               name: { math: name, words: `${name} cell` },
-              lead: lesson.shares[top][i],
+              lead: lesson.cornerWeights[top][i],
               values: blend.corners[i],
             })),
-            { name: NAMES.moved(top + 1), values: blend.key, isResult: true },
+            { name: named("moved", top + 1), values: blend.key, isResult: true },
           ],
-          "share",
+          "weight",
         ),
       ],
       says: isStill
@@ -216,11 +216,11 @@ const STEPS = {
     const top = largest(lesson.deformed.weights, 1)[0];
     const gate = lesson.gated ? ` ${GATES[lesson.temporal] ?? GATES[lesson.gate] ?? ""}` : "";
     const rows = [
-      { name: NAMES.query, values: output.query },
-      { name: NAMES.aggregate, values: output.aggregate },
+      { name: named("query"), values: output.query },
+      { name: named("aggregate"), values: output.aggregate },
     ];
-    if (lesson.gated) rows.push({ name: NAMES.gated, values: output.gated });
-    rows.push({ name: NAMES.output, values: output.output, isResult: true });
+    if (lesson.gated) rows.push({ name: named("gated"), values: output.gated });
+    rows.push({ name: named("output"), values: output.output, isResult: true });
     return {
       pictures: [
         framePane(lesson, 1, reached(lesson), ": the places moved, by weight; lines to the strongest three", (root, unit) => {

@@ -7,7 +7,8 @@ from typing import Any
 
 from sifa_core import Analysis
 from sifa_core.explain.render.payload import encode_jpeg
-from sifa_core.explain.studies.controls import MEANINGS, Control
+from sifa_core.explain.studies.controls import MEANINGS, Control, run_controls
+from sifa_core.inference import public_predictions
 
 SHOWN = 3
 """Predictions of a card."""
@@ -17,7 +18,7 @@ HEADING = (
     "<h2>Controls</h2><p>Attention is not an explanation by itself. What happens to the prediction when the clip loses "
     "its motion, its direction or its order?</p>"
 )
-OUTLOOK = (
+PLACEHOLDER = (
     f'<div class="sheet"><div class="controls-head">{HEADING}</div><div class="cards" aria-busy="true">'
     + "".join('<section class="card waiting"></section>' for _ in range(1 + len(MEANINGS)))
     + "</div></div>"
@@ -25,16 +26,19 @@ OUTLOOK = (
 """While the controls are being run."""
 
 
-def summary_of(analysis: Analysis, control: Control | None = None) -> dict[str, Any]:
-    """What a card shows of the original, or of one control: little enough to be kept."""
+def cards_of(analysis: Analysis) -> list[dict[str, Any]]:
+    """What the cards show of the original and of each control: little enough for the cache. Runs the controls."""
+    return [_summary(analysis, None), *(_summary(analysis, control) for control in run_controls(analysis))]
+
+
+def _summary(analysis: Analysis, control: Control | None) -> dict[str, Any]:
     shown = analysis if control is None else control.analysis
-    frames = [shown.frame(t) for t in range(shown.num_frames)]
     layer = analysis.clear_layer
     return {
         "title": "Original" if control is None else control.name.capitalize(),
         "about": ORIGINAL if control is None else control.meaning,
-        "pictures": [encode_jpeg(frame, THUMBNAIL_SIDE, THUMBNAIL_QUALITY) for frame in frames],
-        "predictions": shown.predictions[:SHOWN],
+        "pictures": [encode_jpeg(shown.frame(t), THUMBNAIL_SIDE, THUMBNAIL_QUALITY) for t in range(shown.num_frames)],
+        "predictions": public_predictions(shown.info, shown.predictions, SHOWN),
         "label": analysis.predictions[0][0],
         "change": None if control is None else control.change,
         "verdict": "" if control is None else control.verdict,
@@ -58,7 +62,7 @@ def _card(card: dict[str, Any], is_trained: bool) -> str:
         f'<p class="about">{escape(card["about"])}</p>',
     ]
     if is_trained:
-        bars = "".join(_bar(label, probability) for label, probability in card["predictions"])
+        bars = "".join(_bar(row["label"], row["probability"]) for row in card["predictions"])
         parts.append(f"<ol>{bars}</ol>")
         if card["change"] is not None:
             points = round(100 * card["change"])

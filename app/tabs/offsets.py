@@ -1,4 +1,4 @@
-"""The Offsets tab: are offsets and attention alive? Findings in words, layers by frames, distributions, controls."""
+"""The Offsets tab: are offsets and attention alive? Diagnostics in words, layers by frames, distributions, controls."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from app import fragments
+from app.charts import direction_rose, frames_of, length_histogram
 from app.explorer import VIEWER_CHOICE_JS
 from app.page_context import LAST_EVENT, MODEL_QUEUE, QUIET, PageContext, Updates
-from app.tabs.offset_charts import direction_rose, frames_of, length_histogram
-from app.tabs.offset_controls import OUTLOOK, control_cards, summary_of
+from app.tabs.offset_controls import PLACEHOLDER, cards_of, control_cards
 from sifa_core import Analysis
 from sifa_core.errors import QueryError
-from sifa_core.explain.studies.controls import MEANINGS, run_controls
+from sifa_core.explain.studies.controls import MEANINGS
 from sifa_core.explain.studies.diagnostics import FAULT, Diagnostic, diagnose
+from sifa_core.explain.studies.offset_matrix import MEASURES, measure_layers, moves_points
 
 SCRIPT = (Path(__file__).parent / "offsets_matrix.js").read_text(encoding="utf-8")
 NOTHING: dict[str, Any] = {}
@@ -59,50 +59,52 @@ IS_OPEN_JS = """
 """Browser's side of a change of the clip: whether this tab is the one that is open."""
 
 
-@dataclass(frozen=True)
-class Measure:
-    """One thing that the matrix can show."""
-
-    name: str
-    """Of the field in `OffsetStatistics` or `FlowAgreement`."""
-    title: str
-    about: str
-    unit: str = ""
-    """"%" for shares of one."""
-    digits: int = 2
-    two_sided: bool = False
-    """Whether it goes from -1 to 1."""
-
-
-MEASURES = (
-    Measure("mean_magnitude", "Length", "Mean length of an offset: how far sampling points were moved.", "cells"),
-    Measure(
-        "out_of_frame", "Out of frame", "Share of points beyond the picture, where the network reads zeros.", "%", 0
-    ),
-    Measure("attention_entropy", "Spread", "Entropy of the attention: 100 % all points alike, 0 % all on one.", "%", 0),
-    Measure(
-        "cosine",
-        "Along the motion",
-        "Cosine between where moving cells look and where the picture goes (DIS optical flow): 1 along, −1 against it.",
-        two_sided=True,
-    ),
-    Measure(
-        "error",
-        "Off the motion",
-        "Distance between where moving cells look and where the picture there goes (DIS optical flow).",
-        "cells",
-    ),
-)
-
-
 HARMLESS = ("astray", "nothing_moves")
-"""Kinds of findings beside which offsets and attention may still be called alive."""
+"""Kinds of diagnostics beside which offsets and attention may still be called alive."""
 ALIVE = "Offsets are alive, and not many more points lie beyond the picture than those of the regular grid."
 
 
-def build(context: PageContext, tab: gr.Tab) -> None:
-    """Fill the tab."""
-    service = context.service
+@dataclass(frozen=True)
+class _View:
+    """The components of the tab."""
+
+    report: gr.HTML
+    matrix: gr.HTML
+    chooser: gr.HTML
+    lengths: gr.Plot
+    directions: gr.Plot
+    controls: gr.HTML
+
+    def charts(self, analysis: Analysis, layer: str, t: int) -> Updates:
+        """Lengths and directions of one layer in one frame."""
+        return {
+            self.lengths: length_histogram(analysis, layer, t),
+            self.directions: direction_rose(analysis, layer, t),
+        }
+
+    def fill(self, context: PageContext, token: str, choice: Any) -> Iterator[Updates]:
+        """Everything, what is quick to compute first."""
+        service, notice = context.service, context.notice
+        analysis = service.analysis(token)
+        layer, t = place_of(analysis, choice)
+        if "controls" not in service.entry(token).extras:
+            yield {notice: fragments.progress("Measuring offsets against the motion of the clip")}
+        offsets = service.get_or_compute(token, "offsets", offsets_view)
+        frames = offsets["matrix"]["frames"]
+        yield {
+            self.report: diagnostics_list(offsets["diagnostics"], moves_points(analysis)),
+            self.matrix: offsets["matrix"],
+            self.chooser: {"layers": analysis.layers, "frames": frames, "chosen": {"layer": layer, "t": t}},
+            **self.charts(analysis, layer, t),
+        }
+        if "controls" not in service.entry(token).extras:
+            running = fragments.progress(f"Running the model on {len(MEANINGS)} controls")
+            yield {self.controls: PLACEHOLDER, notice: running}
+        cards = service.get_or_compute(token, "controls", cards_of)
+        yield {self.controls: control_cards(cards, analysis.info.is_trained), notice: ""}
+
+
+def _layout() -> _View:
     with gr.Column(elem_id="offsets"):
         report = gr.HTML(elem_id="findings")
         with gr.Row(elem_classes="offsets-top"):
@@ -114,61 +116,39 @@ def build(context: PageContext, tab: gr.Tab) -> None:
                 with gr.Row(elem_classes="charts"):
                     lengths = gr.Plot(show_label=False, elem_id="offset-lengths")
                     directions = gr.Plot(show_label=False, elem_id="offset-directions")
-        controls = gr.HTML(elem_id="offset-controls")
+        return _View(report, matrix, chooser, lengths, directions, gr.HTML(elem_id="offset-controls"))
 
-    def charts(analysis: Analysis, layer: str, t: int) -> Updates:
-        return {lengths: length_histogram(analysis, layer, t), directions: direction_rose(analysis, layer, t)}
 
-    def fill(token: str, choice: Any) -> Iterator[Updates]:
-        if not token:
-            return
-        analysis = service.analysis(token)
-        layer, t = place_of(analysis, choice)
-        if "controls" not in service.entry(token).extras:
-            yield {context.notice: fragments.progress("Measuring offsets against the motion of the clip")}
-        figures = service.get_or_compute(token, "offsets", offsets_view)
-        where = {"layers": analysis.layers, "frames": figures["matrix"]["frames"], "chosen": {"layer": layer, "t": t}}
-        yield {
-            report: findings(figures["diagnostics"], has_offsets(analysis)),
-            matrix: figures["matrix"],
-            chooser: where,
-            **charts(analysis, layer, t),
-        }
-        if "controls" not in service.entry(token).extras:
-            yield {
-                controls: OUTLOOK,
-                context.notice: fragments.progress(f"Running the model on {len(MEANINGS)} controls"),
-            }
-        cards = service.get_or_compute(
-            token, "controls", lambda kept: [summary_of(kept), *(summary_of(kept, one) for one in run_controls(kept))]
-        )
-        yield {controls: control_cards(cards, analysis.info.is_trained), context.notice: ""}
+def build(context: PageContext, tab: gr.Tab) -> None:
+    """Fill the tab."""
+    view = _layout()
 
     @context.guard
     def opened(token: str, choice: Any) -> Iterator[Updates]:
-        yield from fill(token, choice)
+        if token:
+            yield from view.fill(context, token, choice)
 
     @context.guard
     def another_clip(token: str, is_open: bool) -> Iterator[Updates]:
-        if is_open:
-            yield from fill(token, None)
+        if token and is_open:
+            yield from view.fill(context, token, None)
 
     @context.guard
     def choose(token: str, chosen: Any) -> Iterator[Updates]:
         layer, t = (chosen.get("layer"), chosen.get("t")) if isinstance(chosen, dict) else (None, None)
         if not isinstance(layer, str) or not isinstance(t, int):
             raise QueryError("Choose a layer and a frame.")
-        yield charts(service.analysis(token), layer, t)
+        yield view.charts(context.service.analysis(token), layer, t)
 
-    everything = [context.notice, report, matrix, chooser, lengths, directions, controls]
+    drawn = [view.lengths, view.directions, context.notice]
+    everything = [view.report, view.matrix, view.chooser, *drawn, view.controls]
     inputs: list[Any] = [context.token, context.choice]
-    drawn = [lengths, directions, context.notice]
     for event in (
         tab.select(opened, inputs, everything, js=VIEWER_CHOICE_JS, **LAST_EVENT, **MODEL_QUEUE, **QUIET),
         context.token.change(another_clip, inputs, everything, js=IS_OPEN_JS, **LAST_EVENT, **MODEL_QUEUE, **QUIET),
-        chooser.select(choose, inputs, drawn, js=CHOSEN_FRAME_JS, **LAST_EVENT, **QUIET),
+        view.chooser.select(choose, inputs, drawn, js=CHOSEN_FRAME_JS, **LAST_EVENT, **QUIET),
     ):
-        context.forget(event, matrix, lengths, directions, controls)
+        context.forget(event, view.matrix, view.lengths, view.directions, view.controls)
 
 
 def place_of(analysis: Analysis, choice: Any) -> tuple[str, int]:
@@ -188,32 +168,8 @@ def offsets_view(analysis: Analysis) -> dict[str, Any]:
         "matrix": {
             "layers": [{"name": name, "cells": cells_of(analysis, name)} for name in analysis.layers],
             "frames": [frames_of(analysis, t) for t in range(attended)],
-            "measures": [values_of(analysis, measure) for measure in MEASURES],
+            "measures": [measure_layers(analysis, measure) for measure in MEASURES],
         },
-    }
-
-
-def values_of(analysis: Analysis, measure: Measure) -> dict[str, Any]:
-    """One measure of every layer and frame, with the ends of its colour scale."""
-    rows = []
-    for layer in analysis.layers:
-        source: Any = analysis.offset_statistics(layer)
-        if not hasattr(source, measure.name):
-            source = analysis.flow_agreement(layer)
-        values = np.asarray(getattr(source, measure.name), float)
-        rows.append([float(value) if np.isfinite(value) else None for value in values])
-    largest = max((value for row in rows for value in row if value is not None), default=0.0)
-    high = 1.0 if measure.two_sided or measure.unit == "%" else max(largest, 0.01)
-    return {
-        "id": measure.name,
-        "title": measure.title,
-        "about": measure.about,
-        "unit": measure.unit,
-        "digits": measure.digits,
-        "low": -high if measure.two_sided else 0.0,
-        "high": high,
-        "zero": measure.two_sided,
-        "values": rows,
     }
 
 
@@ -223,24 +179,19 @@ def cells_of(analysis: Analysis, layer: str) -> str:
     return f"{grid.columns} × {grid.rows}"
 
 
-def has_offsets(analysis: Analysis) -> bool:
-    """Whether some layer has moved its points; a network that was built on the regular grid never does."""
-    return any(trace.offset.any() for trace in analysis.traces.values())
-
-
-def findings(found: list[Diagnostic], with_offsets: bool) -> str:
-    """Findings as HTML, faults first; a calm sentence if there is none, which speaks of offsets where there are any."""
-    if all(finding.kind in HARMLESS for finding in found):
+def diagnostics_list(found: list[Diagnostic], with_offsets: bool) -> str:
+    """Diagnostics as HTML, faults first; a calm sentence if there is none, on offsets where there are any."""
+    if all(each.kind in HARMLESS for each in found):
         calm = "No fault found on this clip."
         if with_offsets:
             calm += f" {ALIVE}"
         items = f'<li class="fine"><p>{calm}</p></li>'
     else:
         items = ""
-    for finding in found:
-        kind, word = ("fault", "Fault") if finding.severity == FAULT else ("note", "Note")
+    for each in found:
+        kind, word = ("fault", "Fault") if each.severity == FAULT else ("note", "Note")
         items += (
-            f'<li class="{kind}"><p><b>{word}.</b> {escape(finding.sentence)} '
-            f'<span class="advice">{escape(finding.advice)}</span></p></li>'
+            f'<li class="{kind}"><p><b>{word}.</b> {escape(each.sentence)} '
+            f'<span class="advice">{escape(each.advice)}</span></p></li>'
         )
     return f'<ul class="findings" aria-label="What was found">{items}</ul>'

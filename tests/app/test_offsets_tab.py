@@ -11,16 +11,17 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from app.charts import direction_rose, length_histogram
 from app.page_context import PageContext
 from app.service import Service
 from app.tabs import offsets
-from app.tabs.offset_charts import direction_rose, length_histogram
-from app.tabs.offset_controls import control_cards, summary_of
-from app.tabs.offsets import findings, has_offsets, offsets_view, place_of
+from app.tabs.offset_controls import cards_of, control_cards
+from app.tabs.offsets import diagnostics_list, offsets_view, place_of
 from sifa_core import Analysis, Clip, analyze, create_model
 from sifa_core.errors import QueryError
 from sifa_core.explain.studies.controls import run_controls
 from sifa_core.explain.studies.diagnostics import FAULT, NOTE, Diagnostic
+from sifa_core.explain.studies.offset_matrix import moves_points
 
 NASTY = '<img src=x onerror="alert(1)">${7*7}'
 
@@ -62,12 +63,12 @@ def test_agreement_is_that_of_the_analysis(analysis: Analysis, matrix: dict[str,
 
 
 def test_charts_are_of_the_layer_and_frame(analysis: Analysis) -> None:
-    shares, edges = analysis.offset_histogram("res4.1", 2)
+    fractions, edges = analysis.offset_histogram("res4.1", 2)
     bars = length_histogram(analysis, "res4.1", 2).data[0]
-    np.testing.assert_allclose(bars.y, 100 * shares)
+    np.testing.assert_allclose(bars.y, fractions)
     np.testing.assert_allclose(bars.x, (edges[1:] + edges[:-1]) / 2)
     rose = direction_rose(analysis, "res4.1", 2).data[0]
-    np.testing.assert_allclose(rose.r, 100 * analysis.offset_statistics("res4.1").direction[2])
+    np.testing.assert_allclose(rose.r, analysis.offset_statistics("res4.1").direction[2])
     for chart in (length_histogram, direction_rose):
         assert "res4.1, 2 → 3" in chart(analysis, "res4.1", 2).layout.title.text
         assert "res3.0, 3 → itself" in chart(analysis, "res3.0", 3).layout.title.text
@@ -87,7 +88,7 @@ def test_the_viewers_place_is_taken_if_it_exists(analysis: Analysis) -> None:
 
 def test_cards_say_what_became_of_the_prediction(analysis: Analysis) -> None:
     control = next(run_controls(analysis))
-    cards = [summary_of(analysis), summary_of(analysis, control)]
+    cards = cards_of(analysis)[:2]
     html = control_cards(cards, is_trained=True)
     assert html.count('<section class="card">') == 2
     assert html.count('<img src="data:image/jpeg') == 2 * analysis.num_frames
@@ -101,18 +102,24 @@ def test_cards_say_what_became_of_the_prediction(analysis: Analysis) -> None:
 
 
 def test_labels_and_sentences_are_text(analysis: Analysis) -> None:
-    card = summary_of(analysis) | {"predictions": [(NASTY, 0.5)], "label": NASTY, "change": 0.1}
+    card = cards_of(analysis)[0] | {
+        "predictions": [{"label": NASTY, "probability": 0.5}],
+        "label": NASTY,
+        "change": 0.1,
+    }
     assert "<img src=x" not in control_cards([card], is_trained=True)
-    finding = Diagnostic("dead_offsets", FAULT, (NASTY,), NASTY, NASTY)
-    assert "<img" not in findings([finding], True)
+    fault = Diagnostic("dead_offsets", FAULT, (NASTY,), NASTY, NASTY)
+    assert "<img" not in diagnostics_list([fault], True)
 
 
-def test_findings_say_so_if_there_is_no_fault() -> None:
+def test_the_diagnostics_say_so_if_there_is_no_fault() -> None:
     fault = Diagnostic("dead_offsets", FAULT, ("res3.0",), "They are dead.", "Train them.")
-    assert "No fault" in findings([], True)
-    assert "No fault" in findings([replace(fault, severity=NOTE, kind="astray")], True)
-    assert "No fault" not in findings([replace(fault, severity=NOTE)], True), "untrained offsets are not alive either"
-    told = findings([fault], True)
+    assert "No fault" in diagnostics_list([], True)
+    assert "No fault" in diagnostics_list([replace(fault, severity=NOTE, kind="astray")], True)
+    assert "No fault" not in diagnostics_list([replace(fault, severity=NOTE)], True), (
+        "untrained offsets are not alive either"
+    )
+    told = diagnostics_list([fault], True)
     assert "No fault" not in told
     assert 'class="fault"' in told
     assert "They are dead." in told
@@ -120,10 +127,10 @@ def test_findings_say_so_if_there_is_no_fault() -> None:
 
 def test_offsets_are_called_alive_where_there_are_any(analysis: Analysis, make_clip: Callable[..., Clip]) -> None:
     regular = analyze(create_model("sifa_net_tiny", temporal="sifa_r"), make_clip())
-    assert has_offsets(analysis)
-    assert not has_offsets(regular)
-    assert "Offsets are alive" in findings([], True)
-    assert "ffsets" not in findings([], False)
+    assert moves_points(analysis)
+    assert not moves_points(regular)
+    assert "Offsets are alive" in diagnostics_list([], True)
+    assert "ffsets" not in diagnostics_list([], False)
 
 
 def test_every_event_of_the_tab_waits_for_its_turn_and_is_forgotten(service: Service) -> None:
@@ -142,7 +149,7 @@ def test_every_event_of_the_tab_waits_for_its_turn_and_is_forgotten(service: Ser
         assert after.outputs == []
 
 
-def test_what_is_worked_out_is_kept_and_counted(service: Service) -> None:
+def test_what_is_computed_is_stored_and_counted(service: Service) -> None:
     token = service.open_example("earth_rotates")
     before, made = service.cache.nbytes, []
 

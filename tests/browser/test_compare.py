@@ -18,7 +18,7 @@ from tests.browser.steps import settle, wait_for_viewer
 
 pytestmark = pytest.mark.browser
 
-PageContext = Callable[..., Page]
+Visit = Callable[..., Page]
 Photograph = Callable[[Page, str], None]
 
 ROWS = "#compare .predictions tbody tr"
@@ -46,7 +46,7 @@ def open_compare(page: Page) -> None:
     settle(page)
 
 
-def test_two_viewers_follow_each_other(visit: PageContext, address: str, photograph: Photograph) -> None:
+def test_two_viewers_follow_each_other(visit: Visit, address: str, photograph: Photograph) -> None:
     page = visit(address)
     open_compare(page)
     photograph(page, "opened")
@@ -82,7 +82,7 @@ def test_two_viewers_follow_each_other(visit: PageContext, address: str, photogr
     assert (state(page, "A")["layer"], state(page, "B")["layer"]) == ("res4.1", "res3.0")
 
 
-def test_predictions_are_those_of_both_models(visit: PageContext, address: str, checkpoint: Path) -> None:
+def test_predictions_are_those_of_both_models(visit: Visit, address: str, checkpoint: Path) -> None:
     page = visit(address + "?tab=compare")
     wait_for_viewer(page)
     expect(page.locator(ROWS).first).to_be_visible(timeout=60_000)
@@ -110,7 +110,7 @@ def test_predictions_are_those_of_both_models(visit: PageContext, address: str, 
     expect(choices).to_have_value("other-1")
 
 
-def test_a_choice_made_while_another_is_answered_is_not_lost(visit: PageContext, address: str) -> None:
+def test_a_choice_made_while_another_is_answered_is_not_lost(visit: Visit, address: str) -> None:
     page = visit(address)
     open_compare(page)
     page.locator('#examples button[data-name="cockatoo_moves_right"]').click()
@@ -125,7 +125,7 @@ def test_a_choice_made_while_another_is_answered_is_not_lost(visit: PageContext,
 
 
 def test_a_choice_that_cannot_be_had_goes_back_to_what_is_shown(
-    visit: PageContext, serve: Callable[..., str], checkpoint: Path, tmp_path: Path
+    visit: Visit, serve: Callable[..., str], checkpoint: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.safetensors"
     other.write_bytes(checkpoint.read_bytes())
@@ -142,7 +142,7 @@ def test_a_choice_that_cannot_be_had_goes_back_to_what_is_shown(
 
 
 def test_models_with_other_frames_are_linked_by_the_moment(
-    visit: PageContext, serve: Callable[..., str], checkpoint: Path, tmp_path: Path
+    visit: Visit, serve: Callable[..., str], checkpoint: Path, tmp_path: Path
 ) -> None:
     finer = save_checkpoint(tmp_path / "finer.safetensors", create_model("sifa_net_tiny", temporal_stride=2))
     page = visit(serve("--model", str(checkpoint), "--compare", str(finer)))
@@ -176,7 +176,7 @@ def test_models_with_other_frames_are_linked_by_the_moment(
     assert state(page, "B")["t"] == 5, "what changes nothing in time leaves the frame"
 
 
-def test_another_clip_and_a_phone(visit: PageContext, address: str, photograph: Photograph) -> None:
+def test_another_clip_and_a_phone(visit: Visit, address: str, photograph: Photograph) -> None:
     page = visit(address, "phone", "dark")
     open_compare(page)
     above, below = (side(page, letter).bounding_box() for letter in "AB")

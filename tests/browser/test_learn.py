@@ -18,7 +18,7 @@ from tests.browser.steps import VIEWER, ask, open_example, settle, wait_for_view
 
 pytestmark = pytest.mark.browser
 
-PageContext = Callable[..., Page]
+Visit = Callable[..., Page]
 Photograph = Callable[[Page, str], None]
 EXAMPLE = "person_walks_left_close"
 PLOTLY = 20_000
@@ -54,7 +54,7 @@ def weights_of(page: Page, matrix: int) -> list[float]:
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
-def test_step_through_the_equations(visit: PageContext, address: str, photograph: Photograph, size: str, scheme: str) -> None:
+def test_step_through_the_equations(visit: Visit, address: str, photograph: Photograph, size: str, scheme: str) -> None:
     page = visit(address, size, scheme)
     open_lesson(page)
     titles = []
@@ -75,7 +75,7 @@ def test_step_through_the_equations(visit: PageContext, address: str, photograph
     expect(page.locator("#learn .about")).to_have_text("Equation 3 of 7")
 
 
-def test_keys(visit: PageContext, address: str) -> None:
+def test_keys(visit: Visit, address: str) -> None:
     page = visit(address)
     open_lesson(page)
     heading = page.locator("#learn .about")
@@ -88,7 +88,7 @@ def test_keys(visit: PageContext, address: str) -> None:
     expect(page.locator("#to-about")).to_be_focused()
 
 
-def test_the_numbers_are_those_of_the_api(visit: PageContext, address: str, analysis: Analysis) -> None:
+def test_the_numbers_are_those_of_the_api(visit: Visit, address: str, analysis: Analysis) -> None:
     page = visit(address)
     open_lesson(page)
     steps = explain_equations(analysis, (1, 140, 140), "res4.1")
@@ -112,7 +112,7 @@ def test_the_numbers_are_those_of_the_api(visit: PageContext, address: str, anal
     np.testing.assert_allclose(numbers_of(page, last), steps.output[channels], rtol=0.006, atol=6e-5)
 
 
-def test_a_click_into_a_picture_asks_there(visit: PageContext, address: str) -> None:
+def test_a_click_into_a_picture_asks_there(visit: Visit, address: str) -> None:
     page = visit(address)
     open_lesson(page)
     page.locator("#learn .steps button").nth(1).click()
@@ -133,7 +133,7 @@ def test_a_click_into_a_picture_asks_there(visit: PageContext, address: str) -> 
     assert page.locator("#learn h2").first.text_content() == title, "the equation stays"
 
 
-def test_switch_parts_off(visit: PageContext, address: str, photograph: Photograph, analysis: Analysis) -> None:
+def test_switch_parts_off(visit: Visit, address: str, photograph: Photograph, analysis: Analysis) -> None:
     page = visit(address)
     open_lesson(page)
     for part in ("offsets", "attention"):
@@ -153,7 +153,7 @@ def test_switch_parts_off(visit: PageContext, address: str, photograph: Photogra
     expect(page.locator("#learn .bars")).to_have_count(0)
 
 
-def test_the_last_of_hasty_switches_is_answered(visit: PageContext, address: str, analysis: Analysis) -> None:
+def test_the_last_of_hasty_switches_is_answered(visit: Visit, address: str, analysis: Analysis) -> None:
     page = visit(address)
     open_lesson(page)
     page.evaluate(
@@ -167,7 +167,7 @@ def test_the_last_of_hasty_switches_is_answered(visit: PageContext, address: str
     assert float(said.strip(" %")) == pytest.approx(100 * after, abs=0.51)
 
 
-def test_the_last_of_hasty_clicks_into_a_picture_is_shown(visit: PageContext, address: str) -> None:
+def test_the_last_of_hasty_clicks_into_a_picture_is_shown(visit: Visit, address: str) -> None:
     page = visit(address)
     open_lesson(page)
     page.locator("#learn .steps button").nth(1).click()
@@ -184,7 +184,7 @@ def test_the_last_of_hasty_clicks_into_a_picture_is_shown(visit: PageContext, ad
     expect(page.locator("#learn .place")).to_contain_text(f"({state['x']:.0f}, {state['y']:.0f})")
 
 
-def test_another_clip_brings_other_numbers(visit: PageContext, address: str) -> None:
+def test_another_clip_brings_other_numbers(visit: Visit, address: str) -> None:
     page = visit(address)
     open_lesson(page)
     page.locator("#learn .steps button").nth(6).click()
@@ -196,7 +196,7 @@ def test_another_clip_brings_other_numbers(visit: PageContext, address: str) -> 
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_charts_follow_the_query_and_hovering_asks_for_nothing(
-    visit: PageContext, address: str, photograph: Photograph, size: str
+    visit: Visit, address: str, photograph: Photograph, size: str
 ) -> None:
     page = visit(address, size)
     wait_for_viewer(page)
@@ -229,7 +229,7 @@ def test_charts_follow_the_query_and_hovering_asks_for_nothing(
         assert asked == []
 
 
-def test_about(visit: PageContext, address: str, photograph: Photograph) -> None:
+def test_about(visit: Visit, address: str, photograph: Photograph) -> None:
     page = visit(address, "phone")
     wait_for_viewer(page)
     page.locator("#to-about").tap()
@@ -243,7 +243,7 @@ def test_about(visit: PageContext, address: str, photograph: Photograph) -> None
     photograph(page, "about")
 
 
-def test_films_are_saved(visit: PageContext, address: str, tmp_path: Path) -> None:
+def test_films_are_saved(visit: Visit, address: str, tmp_path: Path) -> None:
     page = visit(address, "phone")
     wait_for_viewer(page)
     page.evaluate(f"{VIEWER}.viewer.setState({{t: 2, layer: 'res4.1', levels: 1}})")

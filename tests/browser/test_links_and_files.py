@@ -16,10 +16,10 @@ from tests.browser.steps import VIEWER, ask, open_example, state, wait_for_viewe
 
 pytestmark = pytest.mark.browser
 
-PageContext = Callable[..., Page]
+Visit = Callable[..., Page]
 
 
-def test_a_link_brings_the_state_back(visit: PageContext, address: str) -> None:
+def test_a_link_brings_the_state_back(visit: Visit, address: str) -> None:
     page = visit(f"{address}?__theme=light")
     wait_for_viewer(page)
     open_example(page, "earth_rotates")
@@ -44,7 +44,7 @@ def test_a_link_brings_the_state_back(visit: PageContext, address: str) -> None:
     assert now["points"]["weights"] == pytest.approx(wanted["points"]["weights"], rel=0.01)
 
 
-def test_a_link_with_nonsense_shows_what_is_possible(visit: PageContext, address: str) -> None:
+def test_a_link_with_nonsense_shows_what_is_possible(visit: Visit, address: str) -> None:
     page = visit(f"{address}?example=earth_rotates&t=99&x=-500&y=abc&layer=%3Cimg%3E&levels=7")
     wait_for_viewer(page)
     now = state(page)
@@ -52,7 +52,7 @@ def test_a_link_with_nonsense_shows_what_is_possible(visit: PageContext, address
     assert [now[name] for name in ("t", "x", "layer", "levels")] == [3, -0.5, "res4.1", 2]
 
 
-def test_a_link_to_an_unknown_example_says_so_and_shows_the_first(visit: PageContext, address: str) -> None:
+def test_a_link_to_an_unknown_example_says_so_and_shows_the_first(visit: Visit, address: str) -> None:
     page = visit(f"{address}?example=%3Cimg%20src%3Dx%3E&t=2")
     wait_for_viewer(page)
     expect(page.get_by_role("alert")).to_have_text("There is no example '<img src=x>' here, so this is the first one.")
@@ -60,7 +60,7 @@ def test_a_link_to_an_unknown_example_says_so_and_shows_the_first(visit: PageCon
     page.wait_for_url("**example=person_walks_left_close*")
 
 
-def test_an_uploaded_clip_stays_out_of_the_address(visit: PageContext, address: str, own_clip: Path) -> None:
+def test_an_uploaded_clip_stays_out_of_the_address(visit: Visit, address: str, own_clip: Path) -> None:
     page = visit(address)
     wait_for_viewer(page)
     page.wait_for_url("**example=*")
@@ -72,7 +72,7 @@ def test_an_uploaded_clip_stays_out_of_the_address(visit: PageContext, address: 
     assert page.url == address
 
 
-def test_files_hold_what_is_shown(visit: PageContext, address: str, tmp_path: Path) -> None:
+def test_files_hold_what_is_shown(visit: Visit, address: str, tmp_path: Path) -> None:
     page = visit(address)
     wait_for_viewer(page)
     open_example(page, "earth_rotates")
@@ -98,7 +98,7 @@ def test_files_hold_what_is_shown(visit: PageContext, address: str, tmp_path: Pa
     assert shown["points"] == state(page)["points"]
 
 
-def test_saved_figures_are_of_the_query(visit: PageContext, address: str, tmp_path: Path) -> None:
+def test_saved_figures_are_of_the_query(visit: Visit, address: str, tmp_path: Path) -> None:
     page = visit(address)
     wait_for_viewer(page)
     contents = []
@@ -112,7 +112,7 @@ def test_saved_figures_are_of_the_query(visit: PageContext, address: str, tmp_pa
     assert contents[0] != contents[1]
 
 
-def test_the_points_drawn_are_the_numbers_of_the_api(visit: PageContext, address: str) -> None:
+def test_the_points_drawn_are_the_numbers_of_the_api(visit: Visit, address: str) -> None:
     page = visit(address)
     wait_for_viewer(page)
     name = "person_walks_left_close"

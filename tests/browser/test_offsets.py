@@ -14,7 +14,7 @@ from tests.browser.steps import state, wait_for_viewer
 
 pytestmark = pytest.mark.browser
 
-PageContext = Callable[..., Page]
+Visit = Callable[..., Page]
 Photograph = Callable[[Page, str], None]
 
 CELLS = "#offset-matrix td button"
@@ -38,7 +38,7 @@ def expected(checkpoint: object) -> Analysis:
 
 
 def test_the_numbers_are_those_of_the_analysis(
-    visit: PageContext, address: str, photograph: Photograph, expected: Analysis
+    visit: Visit, address: str, photograph: Photograph, expected: Analysis
 ) -> None:
     page = visit(address + "?tab=offsets", "desktop", "dark")  # a link opens the tab
     wait_for_viewer(page)
@@ -67,7 +67,7 @@ def test_the_numbers_are_those_of_the_analysis(
         assert abs(int(card.split()[0].strip("+−±")) - abs(100 * change)) <= 1
 
 
-def test_a_cell_opens_its_layer_and_frame(visit: PageContext, address: str) -> None:
+def test_a_cell_opens_its_layer_and_frame(visit: Visit, address: str) -> None:
     page = visit(address)
     wait_for_viewer(page)
     open_tab(page)
@@ -82,7 +82,7 @@ def test_a_cell_opens_its_layer_and_frame(visit: PageContext, address: str) -> N
     expect(page.locator("#offset-matrix [aria-current]")).to_have_count(1)
 
 
-def test_by_keyboard(visit: PageContext, address: str) -> None:
+def test_by_keyboard(visit: Visit, address: str) -> None:
     page = visit(address)
     wait_for_viewer(page)
     page.locator("#to-explore").focus()
@@ -98,7 +98,7 @@ def test_by_keyboard(visit: PageContext, address: str) -> None:
     assert (state(page)["layer"], state(page)["t"]) == ("res4.0", 0)
 
 
-def test_charts_follow_their_own_choice(visit: PageContext, address: str, photograph: Photograph) -> None:
+def test_charts_follow_their_own_choice(visit: Visit, address: str, photograph: Photograph) -> None:
     page = visit(address)
     wait_for_viewer(page)
     open_tab(page)
@@ -125,7 +125,7 @@ def test_charts_follow_their_own_choice(visit: PageContext, address: str, photog
 
 @pytest.mark.parametrize(("size", "scheme"), [("phone", "dark")])
 def test_another_clip_fills_the_tab_anew(
-    visit: PageContext, address: str, photograph: Photograph, size: str, scheme: str
+    visit: Visit, address: str, photograph: Photograph, size: str, scheme: str
 ) -> None:
     page = visit(address, size, scheme)
     wait_for_viewer(page)

@@ -14,7 +14,7 @@ from tests.browser.steps import VIEWER, ask, open_example, picture, settle, stat
 
 pytestmark = pytest.mark.browser
 
-PageContext = Callable[..., Page]
+Visit = Callable[..., Page]
 Photograph = Callable[[Page, str], None]
 
 LABEL = "${7*7} {{7*7}} <img src=x onerror=document.title=1> ‏שלום"
@@ -26,7 +26,7 @@ FIGURE = ".figure canvas"
 
 @pytest.mark.parametrize(("size", "scheme"), LOOKS)
 def test_pick_an_example_and_ask_twice(
-    visit: PageContext, address: str, photograph: Photograph, size: str, scheme: str
+    visit: Visit, address: str, photograph: Photograph, size: str, scheme: str
 ) -> None:
     page, touch = visit(address, size, scheme), size == "phone"
     wait_for_viewer(page)  # the page is never empty: the first example is shown
@@ -55,7 +55,7 @@ def test_pick_an_example_and_ask_twice(
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("desktop", "dark"), ("phone", "light")])
-def test_layout(visit: PageContext, address: str, size: str, scheme: str) -> None:
+def test_layout(visit: Visit, address: str, size: str, scheme: str) -> None:
     page = visit(address, size, scheme)
     wait_for_viewer(page)
     parts = (".screen.here", ".screen.there", ".film", ".query-group")
@@ -77,7 +77,7 @@ def test_layout(visit: PageContext, address: str, size: str, scheme: str) -> Non
         expect(page.locator(said_once)).to_be_hidden()
 
 
-def test_everything_by_keyboard(visit: PageContext, address: str) -> None:
+def test_everything_by_keyboard(visit: Visit, address: str) -> None:
     page = visit(address)
     wait_for_viewer(page)
     button = page.locator('#examples button[data-name="cockatoo_moves_right"]')
@@ -104,7 +104,7 @@ def test_everything_by_keyboard(visit: PageContext, address: str) -> None:
     assert len(state(page)["pins"]) == 1
 
 
-def test_tab_goes_through_the_page_from_top_to_bottom(visit: PageContext, address: str) -> None:
+def test_tab_goes_through_the_page_from_top_to_bottom(visit: Visit, address: str) -> None:
     page = visit(address)
     wait_for_viewer(page)
     page.locator("#examples button").first.focus()
@@ -128,7 +128,7 @@ def test_tab_goes_through_the_page_from_top_to_bottom(visit: PageContext, addres
     ]
 
 
-def test_looking_around_asks_the_server_for_nothing(visit: PageContext, address: str) -> None:
+def test_looking_around_asks_the_server_for_nothing(visit: Visit, address: str) -> None:
     page = visit(address)
     wait_for_viewer(page)
     page.wait_for_timeout(1500)  # once it is shown, the page still tells Gradio to forget what it sent
@@ -161,7 +161,7 @@ def test_looking_around_asks_the_server_for_nothing(visit: PageContext, address:
     assert asked == []
 
 
-def test_the_last_clip_asked_for_is_shown(visit: PageContext, address: str, own_clip: Path) -> None:
+def test_the_last_clip_asked_for_is_shown(visit: Visit, address: str, own_clip: Path) -> None:
     page = visit(address)
     wait_for_viewer(page)
     hasty = "for (const name of {}) document.querySelector(`#examples [data-name=${{name}}]`).click()"
@@ -179,7 +179,7 @@ def test_the_last_clip_asked_for_is_shown(visit: PageContext, address: str, own_
     assert download.value.suggested_filename == "sifa_cockatoo_moves_right.json", "the server is of the same mind"
 
 
-def test_another_clip_keeps_overlays_and_opacity(visit: PageContext, address: str) -> None:
+def test_another_clip_keeps_overlays_and_opacity(visit: Visit, address: str) -> None:
     page = visit(address)
     wait_for_viewer(page)
     page.get_by_role("checkbox", name="Regular grid").check()
@@ -190,7 +190,7 @@ def test_another_clip_keeps_overlays_and_opacity(visit: PageContext, address: st
     assert (now["overlays"]["grid"], now["overlays"]["links"], now["opacity"]["points"]) == (True, False, 0.4)
 
 
-def test_an_example_is_there_within_a_second(visit: PageContext, address: str) -> None:
+def test_an_example_is_there_within_a_second(visit: Visit, address: str) -> None:
     page = visit(address)
     wait_for_viewer(page)
     names = page.locator("#examples button").evaluate_all("(buttons) => buttons.map(({dataset}) => dataset.name)")
@@ -209,7 +209,7 @@ def test_an_example_is_there_within_a_second(visit: PageContext, address: str) -
 
 @pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
 def test_upload_a_clip_then_a_text_file(
-    visit: PageContext, address: str, photograph: Photograph, own_clip: Path, tmp_path: Path, size: str, scheme: str
+    visit: Visit, address: str, photograph: Photograph, own_clip: Path, tmp_path: Path, size: str, scheme: str
 ) -> None:
     page = visit(address, size, scheme)
     wait_for_viewer(page)
@@ -235,7 +235,7 @@ def test_upload_a_clip_then_a_text_file(
 
 
 def test_names_of_files_and_classes_are_text_and_nothing_else(
-    visit: PageContext, address: str, own_clip: Path, tmp_path: Path
+    visit: Visit, address: str, own_clip: Path, tmp_path: Path
 ) -> None:
     name = "${7*7} <img src=x onerror=document.title=1> {{7*7}} שלום 🐦.mp4"
     nasty = tmp_path / name
@@ -254,7 +254,7 @@ def test_names_of_files_and_classes_are_text_and_nothing_else(
     assert page.title() == "SIFA Explorer"
 
 
-def test_two_visitors_do_not_see_each_other(visit: PageContext, address: str, own_clip: Path) -> None:
+def test_two_visitors_do_not_see_each_other(visit: Visit, address: str, own_clip: Path) -> None:
     one, other = visit(address), visit(address)
     wait_for_viewer(one)
     open_example(one, "earth_rotates")

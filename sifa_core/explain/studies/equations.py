@@ -67,7 +67,7 @@ class EquationSteps:
     """[K, 2] how far each tap was moved, (dx, dy) in cells."""
     corners: NDArray[np.int_]
     """[K, 4, 2] the cells around each point moved: upper left, upper right, lower left, lower right."""
-    shares: FloatArray
+    corner_weights: FloatArray
     """[K, 4] G(p, p') of Eq. 6: how much each corner counts; 0 for one outside the map."""
     corner_features: FloatArray
     """[4, C] K[t+1](p): the features at the corners of the point with the largest weight; zeros outside the map."""
@@ -81,6 +81,23 @@ class EquationSteps:
     """[C] Y[t] of Eq. 7: query + gated."""
     regular_output: FloatArray
     """[C] Eq. 3: the query with the aggregate of the regular grid, without the gate."""
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether a gate changes what is added."""
+        return not np.allclose(self.gated, self.deformed.aggregate, rtol=1e-3, atol=1e-6)
+
+    def telling_channels(self, count: int) -> dict[int, NDArray[np.int_]]:
+        """For the equations 1, 2, 4, 6 and 7, the `count` channels whose numbers show best what each does."""
+        regular, deformed = self.regular, self.deformed
+        by_equation = {
+            1: self.query * regular.keys[regular.strongest()],
+            2: regular.aggregate,
+            4: self.difference,
+            6: deformed.keys[deformed.strongest()],
+            7: self.gated,
+        }
+        return {number: self.largest_channels(values, count) for number, values in by_equation.items()}
 
     def largest_channels(self, values: FloatArray, count: int) -> NDArray[np.int_]:
         """Numbers of the `count` channels whose value is farthest from zero, farthest first."""
@@ -131,7 +148,7 @@ def equation_steps(
 
     regular = _attend(query, memory, taps, scale)
     deformed = _attend(query, memory, taps + moves, scale)
-    corners, shares = bilinear_shares(taps + moves, memory.shape[1:])
+    corners, corner_weights = bilinear_weights(taps + moves, memory.shape[1:])
     strongest = deformed.strongest()
     gated = features.gated[t, :, row, column].astype(float)
     return EquationSteps(
@@ -145,7 +162,7 @@ def equation_steps(
         saliency_map=np.abs(gates * memory).mean(0),
         offset=moves,
         corners=corners,
-        shares=shares,
+        corner_weights=corner_weights,
         corner_features=_read(memory, corners[strongest]).T,
         regular=regular,
         deformed=deformed,
@@ -155,20 +172,20 @@ def equation_steps(
     )
 
 
-def bilinear_shares(points: FloatArray, size: tuple[int, ...]) -> tuple[NDArray[np.int_], FloatArray]:
-    """Eq. 6: the four cells around each point [P, 2] and their shares, [P, 4, 2] and [P, 4]; beyond `size` share 0."""
+def bilinear_weights(points: FloatArray, size: tuple[int, ...]) -> tuple[NDArray[np.int_], FloatArray]:
+    """Eq. 6: the four cells around each point [P, 2] and their weights, [P, 4, 2] and [P, 4]; beyond `size` 0."""
     rows, columns = size
     corner = np.floor(points)
     within = points - corner
     corners = corner[:, None].astype(int) + CORNERS
-    shares = np.where(CORNERS == 1, within[:, None], 1 - within[:, None]).prod(-1)
+    weights = np.where(CORNERS == 1, within[:, None], 1 - within[:, None]).prod(-1)
     is_inside = ((corners >= 0) & (corners < [columns, rows])).all(-1)
-    return corners, np.where(is_inside, shares, 0.0)
+    return corners, np.where(is_inside, weights, 0.0)
 
 
 def _attend(query: FloatArray, memory: FloatArray, points: FloatArray, scale: str) -> Attention:
-    corners, shares = bilinear_shares(points, memory.shape[1:])
-    keys = np.einsum("cpk,pk->pc", _read(memory, corners), shares)
+    corners, corner_weights = bilinear_weights(points, memory.shape[1:])
+    keys = np.einsum("cpk,pk->pc", _read(memory, corners), corner_weights)
     products = keys @ query
     weights = products if scale == "none" else products / len(query)
     if scale == "softmax":

@@ -10,7 +10,7 @@ from sifa_core.data import Clip
 from sifa_core.errors import QueryError
 from sifa_core.explain.explanation import Explanation, analyze
 from sifa_core.explain.features import layer_features
-from sifa_core.explain.studies.equations import bilinear_shares, explain_equations, nearest_cell
+from sifa_core.explain.studies.equations import bilinear_weights, explain_equations, nearest_cell
 from sifa_core.inference import prepare
 from sifa_core.models import VideoModel, create_model
 
@@ -53,7 +53,7 @@ def test_steps_rebuild_the_output_of_the_layer(analysis: Explanation, query: tup
     assert np.abs(gain * steps.deformed.aggregate).max() > 1e-3, "or the comparison would say nothing"
     assert np.abs(steps.offset).max() > 0.1
     strongest = steps.deformed.strongest()
-    blended = steps.shares[strongest] @ steps.corner_features
+    blended = steps.corner_weights[strongest] @ steps.corner_features
     np.testing.assert_allclose(steps.deformed.keys[strongest], blended, atol=1e-9)
 
 
@@ -98,12 +98,12 @@ def test_regular_steps_are_plain_dot_products(analysis: Explanation) -> None:
     np.testing.assert_allclose(steps.regular_output, steps.query + steps.regular.aggregate)
 
 
-def test_bilinear_shares() -> None:
-    corners, shares = bilinear_shares(np.array([[1.25, 0.5], [-0.5, 0.0], [9.0, 9.0]]), (3, 4))
+def test_bilinear_weights() -> None:
+    corners, weights = bilinear_weights(np.array([[1.25, 0.5], [-0.5, 0.0], [9.0, 9.0]]), (3, 4))
     np.testing.assert_array_equal(corners[0], [[1, 0], [2, 0], [1, 1], [2, 1]])
-    np.testing.assert_allclose(shares[0], [0.375, 0.125, 0.375, 0.125])
-    np.testing.assert_allclose(shares[1], [0, 0.5, 0, 0], err_msg="what is outside counts for nothing")
-    np.testing.assert_allclose(shares[2], [0, 0, 0, 0])
+    np.testing.assert_allclose(weights[0], [0.375, 0.125, 0.375, 0.125])
+    np.testing.assert_allclose(weights[1], [0, 0.5, 0, 0], err_msg="what is outside counts for nothing")
+    np.testing.assert_allclose(weights[2], [0, 0, 0, 0])
 
 
 def test_the_cell_is_the_one_the_pixel_lies_in(analysis: Explanation) -> None:
