@@ -1,4 +1,4 @@
-"""Fields of configurations: the KEY=VALUE grammar of all command lines, and the checks that several configurations share.
+"""Fields of configurations: the KEY=VALUE grammar of all command lines, and the checks that configurations share.
 
 KEY is a field's name, with dots between the levels; VALUE is YAML: `kernel_size=5`, `stages=[res4, res5]`,
 `optimizer.lr=1e-3`. Nothing after the sign is an empty text.
