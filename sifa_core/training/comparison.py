@@ -1,7 +1,7 @@
 """The same recipe with one thing changed, several seeds each, measured on the same test clips and told by speed.
 
-`python -m sifa_core.training.comparison CONFIG run.steps=800 --variant sifa model.switches.temporal=sifa \\
-    --variant plain model.switches.temporal=none --seeds 0 1 2 -o runs/comparison`
+`python -m sifa_core.training.comparison CONFIG run.steps=800 --variant sifa model.fields.temporal=sifa \\
+    --variant plain model.fields.temporal=none --seeds 0 1 2 -o runs/comparison`
 
 Overrides for all runs come right after CONFIG. Every run is a folder NAME-SEED that a later call goes on with, or takes
 as it is if it is finished.

@@ -20,13 +20,13 @@ from sifa_core.training.comparison import compare, table
 def test_compare(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     content = {
-        "model": {"switches": {"width": 4, "layers": [1, 1, 1, 1]}},
+        "model": {"fields": {"width": 4, "layers": [1, 1, 1, 1]}},
         "data": {"crop": 32, "num_frames": 8, "val_size": 3, "workers": 0},
         "optimizer": {"name": "adamw", "lr": 0.001},
         "run": {"steps": 50, "batch": 2},
     }
     recipe.write_text(yaml.safe_dump(content))
-    variants = {"plain": ["model.switches.temporal=none"], "regular": ["model.switches.temporal=sifa_r"]}
+    variants = {"plain": ["model.fields.temporal=none"], "regular": ["model.fields.temporal=sifa_r"]}
     said: list[str] = []
     out = tmp_path / "out"
     results = compare(recipe, variants, [0, 5], out, overrides=["run.steps=2"], clips=15, say=said.append)

@@ -308,7 +308,7 @@ def start(tmp_path):
     path = save_checkpoint(tmp_path / "start.safetensors", model)
 
     def build(weights=path, **switches):
-        content = {"weights": str(weights), "switches": {"width": 8, "layers": [1, 1, 1, 2], **switches}}
+        content = {"weights": str(weights), "fields": {"width": 8, "layers": [1, 1, 1, 2], **switches}}
         return build_model(from_dict(TrainConfig, {"model": content}), LABELS)
 
     return model, build
@@ -350,6 +350,6 @@ def test_a_name_without_trained_weights_is_no_start(start):
 
 
 def test_a_network_that_looks_back_has_no_one_motion():
-    content = {"model": {"switches": {"width": 4, "temporal": "sifa_star"}}, "optimizer": {"offset_target": "motion"}}
+    content = {"model": {"fields": {"width": 4, "temporal": "sifa_star"}}, "optimizer": {"offset_target": "motion"}}
     with pytest.raises(ConfigError, match="also looks back"):
         build_model(from_dict(TrainConfig, content), LABELS)

@@ -21,7 +21,7 @@ def test_publish(tmp_path):
     torch.manual_seed(0)
     model = create_model("sifa_net_tiny", width=8, num_frames=4, input_size=32)
     model.info = dataclasses.replace(model.info, labels=LABELS)
-    training = to_dict(TrainConfig(ModelConfig(switches={"width": 8}, weights=str(tmp_path / "start.safetensors"))))
+    training = to_dict(TrainConfig(ModelConfig(fields={"width": 8}, weights=str(tmp_path / "start.safetensors"))))
     start = {"weights": str(tmp_path / "start.safetensors"), "taken": 3}
     facts = {"step": 7, "training": training, "start": start}
     source = save_checkpoint(tmp_path / "run" / "model.safetensors", model, facts)

@@ -7,7 +7,7 @@ from sifa_core.training.config import TrainConfig, from_dict
 from sifa_core.training.state import check_config, keep_config
 
 BASE = {
-    "model": {"switches": {"layers": [1, 1, 1, 1]}},
+    "model": {"fields": {"layers": [1, 1, 1, 1]}},
     "data": {"shapes": [[64, 64]], "workers": 0},
     "optimizer": {"lr": 1e-5},
     "run": {"steps": 6, "batch": 4},
@@ -24,7 +24,7 @@ def settings(**changes: dict) -> TrainConfig:
         {},
         {"run": {"steps": 9, "log_every": 1, "eval_every": 2, "save_every": 3, "out": "moved"}},
         {"data": {"workers": 2}},
-        {"model": {"switches": {"layers": (1, 1, 1, 1)}}},
+        {"model": {"fields": {"layers": (1, 1, 1, 1)}}},
     ],
 )
 def test_what_may_change_when_a_run_goes_on(tmp_path, changes):
@@ -39,7 +39,7 @@ def test_what_may_change_when_a_run_goes_on(tmp_path, changes):
         ({"run": {"seed": 1}}, "run.seed is 0 there, 1 here"),
         ({"run": {"mixed_precision": "bf16"}}, "run.mixed_precision is 'no' there, 'bf16' here"),
         ({"data": {"seed": 1}}, "data.seed is 0 there, 1 here"),
-        ({"model": {"switches": {}}}, r"model.switches.layers is \[1, 1, 1, 1\] there, None here"),
+        ({"model": {"fields": {}}}, r"model.fields.layers is \[1, 1, 1, 1\] there, None here"),
         ({"data": {"seed": 1, "crop": 64, "stride": 2}, "optimizer": {"lr": 1}}, "data.stride is .*; and 1 more"),
     ],
 )
