@@ -22,7 +22,7 @@ def parse_key_values(texts: Iterable[str]) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    merged = OmegaConf.create()
+    merged: Any = OmegaConf.create()
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not all(part.isidentifier() for part in key.strip().split(".")):

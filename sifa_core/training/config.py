@@ -222,7 +222,7 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        content = OmegaConf.load(path)
+        content: Any = OmegaConf.load(path)
     except OSError as error:
         raise ConfigError(f"The configuration {path} cannot be read: {error.strerror or error}.") from error
     except (yaml.YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
@@ -271,7 +271,8 @@ def _typed(kind: type, key: str, hint: Any, value: Any, where: str) -> Any:
     choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
     value = "no" if value is False and "no" in choices else value  # as YAML reads a bare no
     try:
-        taken = OmegaConf.to_container(OmegaConf.merge(_schema(kind), {key: value}))[key]
+        merged: Any = OmegaConf.to_container(OmegaConf.merge(_schema(kind), {key: value}))
+        taken = merged[key]
     except (OmegaConfBaseException, OverflowError):
         taken = None
     if taken is None or any(isinstance(value, exact) is not isinstance(taken, exact) for exact in (bool, str)):

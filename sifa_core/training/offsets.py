@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from sifa_core.data.motion15 import MotionConfig, MotionSample, render
+from sifa_core.data.transforms import normalize
 from sifa_core.explain.flow import agreement, centres, follow, moves
 from sifa_core.explain.geometry import FeatureGrid, FloatArray
 from sifa_core.explain.statistics import offset_statistics, regular_out_of_frame
 from sifa_core.explain.trace import LayerTrace, Trace
 from sifa_core.models.base import VideoModel
-from sifa_core.training.stream import normalise
 
 
 @dataclass
@@ -78,7 +78,7 @@ def offset_report(
         for index in range(clips):
             sample = render(seed, split, index, config, truth=True)
             with Trace(model) as trace:
-                model(normalise(torch.from_numpy(sample.frames[None]), model.info.mean, model.info.std))
+                model(normalize(torch.from_numpy(sample.frames[None]), model.info.mean, model.info.std))
             for name, layer in trace.layers.items():
                 _add(reports.setdefault(name, LayerReport()), layer, sample, model.temporal_stride)
             if progress is not None:

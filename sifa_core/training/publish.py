@@ -18,9 +18,8 @@ from sifa_core.explain.analysis import VIEWS, predict, predict_video
 from sifa_core.models import load_model, save_checkpoint
 from sifa_core.models.base import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
-from sifa_core.training.evaluate import Evaluation
+from sifa_core.training.evaluation import TEST_CLIPS, Evaluation, evaluate_checkpoint
 from sifa_core.training.offsets import offset_report
-from sifa_core.training.protocol import TEST_CLIPS, evaluate_checkpoint
 
 CONTROL_CLIPS = 600
 OFFSET_CLIPS = 200

@@ -63,7 +63,7 @@ def check_config(folder: Path, config: TrainConfig) -> None:
         raise ConfigError(f"{folder} holds another run ({named}{more}); name another run.out or say run.resume=false.")
 
 
-def keep_config(folder: Path, config: TrainConfig) -> None:
+def claim_folder(folder: Path, config: TrainConfig) -> None:
     """Write down whose run is in the folder, and remove the states of another one that it shall not go on with."""
     for path in () if config.run.resume else folder.glob("state-*"):
         shutil.rmtree(path)

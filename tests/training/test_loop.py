@@ -23,9 +23,9 @@ from sifa_core.data.motion15 import LABELS, MotionConfig, make_dataset
 from sifa_core.errors import ConfigError, ExportError
 from sifa_core.explain.analysis import predict
 from sifa_core.models import load_model
-from sifa_core.training import TrainingError, evaluate, load_config, loop, train
+from sifa_core.training import TrainingError, evaluate, load_config, run, train
 from sifa_core.training.build import build_model
-from sifa_core.training.data import validation_data
+from sifa_core.training.loading import validation_data
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -278,7 +278,7 @@ def test_a_batch_of_broken_files_changes_nothing(config, tmp_path):
 
 @pytest.mark.parametrize(("steps", "said"), [(9, "Every file of 3 batches on end"), (2, "Every file of 2 batches")])
 def test_a_run_without_any_whole_file_stops(config, tmp_path, monkeypatch, steps, said):
-    monkeypatch.setattr(loop, "MOST_BROKEN", 3)
+    monkeypatch.setattr(run, "MOST_BROKEN", 3)
     listing = _good_and_broken(config, tmp_path)
     listing.write_text(listing.read_text().splitlines()[1])
     with pytest.raises(TrainingError, match=said + ".*train_000003.mp4"):

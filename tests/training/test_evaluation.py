@@ -12,7 +12,7 @@ from sifa_core.data.motion15.writer import _write_mp4
 from sifa_core.errors import ConfigError, ExportError
 from sifa_core.models import create_model
 from sifa_core.models.base import VideoModel
-from sifa_core.training import evaluate_checkpoint, protocol
+from sifa_core.training import evaluate_checkpoint, evaluation
 from sifa_core.training.config import DataConfig
 
 
@@ -69,7 +69,9 @@ def test_motion15_has_one_view(views):
 
 
 def test_a_place_that_cannot_be_written_costs_no_evaluation(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(protocol, "evaluate", lambda *things, **options: pytest.fail("the mistake should cost nothing"))
+    monkeypatch.setattr(
+        evaluation, "evaluate", lambda *things, **options: pytest.fail("the mistake should cost nothing")
+    )
     for out, reason in ((tmp_path / "val.txt", "File exists"), (tmp_path / "val.txt" / "x", "Not a directory")):
         with pytest.raises(ExportError, match=rf"^The folder {out} cannot be written to: {reason}\.$"):
             evaluate_checkpoint(model("run", "walk"), files, out=out)

@@ -1,4 +1,4 @@
-"""A price on offsets: sampling points stay near their target unless going farther lowers the loss.
+"""The offset loss: sampling points stay near their target unless going farther lowers the loss.
 
 Nothing in the method bounds offsets. Trained from scratch they drift, step by step, to the far side of the frame, where
 attention finds nothing; ImageNet initialisation and a smaller learning rate only slow that down. The target is the
@@ -23,12 +23,12 @@ LEAST_MOTION = 0.25
 """Cells; what moves as far or farther counts as much as all that does not, however small it is."""
 
 
-class OffsetPenalty:
+class OffsetLoss:
     """Hooks that remember the offsets, in cells, of every SIFA layer in the last forward.
 
     Args:
         model: whose SIFA layers are watched.
-        weight: factor of the penalty; with 0 nothing is hooked and the penalty is 0.
+        weight: factor of the loss; with 0 nothing is hooked and the loss is 0.
     """
 
     def __init__(self, model: nn.Module, weight: float) -> None:
@@ -42,8 +42,8 @@ class OffsetPenalty:
         if torch.is_grad_enabled():
             self._offsets.append(inputs[2].float())
 
-    def take(self, motion: Tensor | None = None) -> Tensor | float:
-        """The penalty of the last forward, weight times the sum over layers; forgets it.
+    def __call__(self, motion: Tensor | None = None) -> Tensor | float:
+        """The offset loss of the last forward, weight times the sum over layers; forgets it.
 
         Without `motion` it is the mean squared offset. With `motion` (B, F, rows, columns, 2), the true displacement
         of cells of 8 pixels in pixels, NaN where unknown, it is the distance of the offsets from that. `motion` may be
@@ -59,7 +59,7 @@ class OffsetPenalty:
 
 
 def distance_from_motion(offset: Tensor, motion: Tensor) -> Tensor:
-    """Smooth L1 distance (cells) of offsets (P, 2K, H, W) from the true motion, see `OffsetPenalty.take`.
+    """Smooth L1 distance (cells) of offsets (P, 2K, H, W) from the true motion, see `OffsetLoss`.
 
     In every clip the cells that move and those that do not weigh the same. Raises ConfigError if the map's cells are
     not whole numbers of cells of 8 pixels.

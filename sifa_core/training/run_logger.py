@@ -10,10 +10,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from sifa_core.training.evaluate import Evaluation, summary
+from sifa_core.training.evaluation import Evaluation, summary
+
+LOG = "log.jsonl"
+"""File of a run's folder with a line for every validation and every `run.log_every` steps."""
 
 
-class Journal:
+class RunLogger:
     """Writes what happens in a run to its folder and the terminal.
 
     Args:
@@ -27,7 +30,7 @@ class Journal:
         from torch.utils.tensorboard import SummaryWriter  # only needed here, and slow to import
 
         self._events = SummaryWriter(str(out), purge_step=step + 1)
-        self._log = (out / "log.jsonl").open("a", encoding="utf-8")
+        self._log = (out / LOG).open("a", encoding="utf-8")
         self._bar = tqdm(total=steps, initial=step, disable=quiet, unit="step", mininterval=5, smoothing=0.05)
         self._clock, self._quiet = time.perf_counter(), quiet
 

@@ -1,21 +1,65 @@
-"""The endless stream of samples: which sample comes at which position, the same however many processes share it.
+"""From a configuration to batches: data sets, samplers and the loader.
 
-A global batch is `world` batches of one process side by side. Position p is place p in the sequence of shuffled epochs.
+A sampler says which sample comes at which position, the same however many processes share it: a global batch is `world`
+batches of one process side by side, and position p is place p in the sequence of shuffled epochs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from sifa_core.data.datasets.base import Batch, ClipDataset, collate
+from sifa_core.data.datasets import ClipDataset, MotionDataset, View, open_dataset
+from sifa_core.data.datasets.base import Batch, collate
+from sifa_core.data.motion15 import MotionConfig
+from sifa_core.training.config import DataConfig, TrainConfig
 
 
-class StreamSampler(Sampler[list[tuple[int, int]]]):
+def motion_config(config: DataConfig) -> MotionConfig:
+    """The clips that the configuration asks for, at full difficulty."""
+    return MotionConfig(config.num_frames, config.crop, config.crop)
+
+
+def training_data(config: TrainConfig, world: int = 1) -> ClipDataset:
+    """The training split, for `world` processes. Raises DatasetError, ConfigError."""
+    data, group = config.data, config.run.batch * world
+    if data.kind == "motion15":
+        return MotionDataset(
+            "train",
+            data.epoch_size,
+            replace(motion_config(data), between=data.between),
+            seed=data.seed,
+            shapes=data.shapes,
+            group=group,
+            fresh=True,
+            skip=data.skip,
+            ramp=data.ramp_steps * group * config.run.accumulation,
+            between=data.between_steps * group * config.run.accumulation,
+            with_motion=config.optimizer.offset_target == "motion",
+        )
+    view = View(data.num_frames, data.stride, data.crop, data.short_sides, data.flip, seed=config.run.seed)
+    return open_dataset(data.kind, data.train, root=data.root, labels=data.labels, view=view)
+
+
+def validation_data(
+    data: DataConfig, names: tuple[str, ...] | None = None, *, clips: int = 1, crops: int = 1
+) -> ClipDataset:
+    """The validation split with `clips` x `crops` views of every video, numbered as the classes `names`.
+
+    Raises DatasetError, ConfigError.
+    """
+    if data.kind == "motion15":
+        return MotionDataset("val", data.val_size, motion_config(data), seed=data.seed)
+    view = View(data.num_frames, data.stride, data.crop, training=False, clips=clips, crops=crops)
+    return open_dataset(data.kind, data.val, root=data.root, labels=data.labels, view=view, names=names)
+
+
+class EndlessSampler(Sampler[list[tuple[int, int]]]):
     """Batches of (index, position) for one process, from batch number `start` on, `batches` of them or without end.
 
     Args:
@@ -89,10 +133,3 @@ def make_loader(dataset: ClipDataset, sampler: Sampler[list[tuple[int, int]]], w
         prefetch_factor=4 if workers else None,
         generator=torch.Generator(),  # its own: the shared one belongs to dropout, which a resumed run must repeat
     )
-
-
-def normalise(clips: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
-    """uint8 [B,T,H,W,3] -> float32 (B,3,T,H,W), each channel (value / 255 - mean) / std."""
-    scale = 1 / (255 * torch.tensor(std, device=clips.device))
-    shift = -torch.tensor(mean, device=clips.device) / torch.tensor(std, device=clips.device)
-    return (clips.float() * scale + shift).permute(0, 4, 1, 2, 3)

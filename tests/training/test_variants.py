@@ -13,8 +13,8 @@ import yaml
 
 from sifa_core.errors import ConfigError
 from sifa_core.models import load_model
-from sifa_core.training import comparison
-from sifa_core.training.comparison import compare, table
+from sifa_core.training import variants as module
+from sifa_core.training.variants import compare, table
 
 
 def test_compare(tmp_path):
@@ -56,10 +56,10 @@ def test_compare(tmp_path):
 def test_the_command_in_its_description_is_understood(monkeypatch, tmp_path):
     """It gets as far as reading the configuration, which is not there."""
     monkeypatch.chdir(tmp_path)
-    command = comparison.__doc__.split("`")[1].replace("CONFIG", "gone.yaml")
+    command = module.__doc__.split("`")[1].replace("CONFIG", "gone.yaml")
     monkeypatch.setattr(sys, "argv", shlex.split(command)[2:])
     with pytest.raises(SystemExit, match=r"^error: The configuration gone.yaml cannot be read"):
-        runpy.run_path(comparison.__file__, run_name="__main__")
+        runpy.run_path(module.__file__, run_name="__main__")
 
 
 def test_one_seed_has_no_spread_and_none_is_an_error(tmp_path):

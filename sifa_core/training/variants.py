@@ -1,6 +1,6 @@
 """The same recipe with one thing changed, several seeds each, measured on the same test clips and told by speed.
 
-`python -m sifa_core.training.comparison CONFIG run.steps=800 --variant sifa model.fields.temporal=sifa \\
+`python -m sifa_core.training.variants CONFIG run.steps=800 --variant sifa model.fields.temporal=sifa \\
     --variant plain model.fields.temporal=none --seeds 0 1 2 -o runs/comparison`
 
 Overrides for all runs come right after CONFIG. Every run is a folder NAME-SEED that a later call goes on with, or takes
@@ -19,8 +19,8 @@ import numpy as np
 
 from sifa_core.errors import ConfigError, SifaError
 from sifa_core.training.config import load_config
+from sifa_core.training.evaluation import TEST_CLIPS, evaluate_checkpoint
 from sifa_core.training.loop import train
-from sifa_core.training.protocol import TEST_CLIPS, evaluate_checkpoint
 
 Results = dict[str, list[dict[str, Any]]]
 """Variant -> the evaluation of each seed, as `Evaluation.to_dict` makes it."""

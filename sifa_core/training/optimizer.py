@@ -1,7 +1,11 @@
-"""Which parameters learn how: offset predictors slower than the rest, norms, biases and gates without weight decay."""
+"""Which parameters learn how fast, and when: offset predictors slower, norms, biases and gates without weight decay.
+
+The learning rate is a pure function of the step, so that resuming needs no state of it.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -41,3 +45,19 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, nesterov=True)
     return torch.optim.AdamW(groups, lr=config.lr)
+
+
+def cosine(step: int, steps: int, warmup: int) -> float:
+    """Fraction of the peak learning rate at `step` (from 0) of `steps`: a linear rise, then half a cosine down to 0."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, step: int, steps: int, config: OptimizerConfig) -> float:
+    """Set every group's rate for `step`; offset predictors rest until `freeze_offsets_steps`. Returns the fraction."""
+    fraction = cosine(step, steps, config.warmup_steps)
+    for group in optimizer.param_groups:
+        rests = group["is_offset"] and step < config.freeze_offsets_steps
+        group["lr"] = 0.0 if rests else group["peak"] * fraction
+    return fraction

@@ -1,6 +1,7 @@
 """Evaluation: clips x crops, softmax averaged over the views of a video; accuracy by class and by speed.
 
-Legend: B videos, V views, C classes.
+`evaluate_checkpoint` goes from a checkpoint's name to its figures, by the protocol that the caller names or its data
+set's own; `evaluate` runs any model over any data set. Legend: B videos, V views, T frames of H x W pixels.
 """
 
 from __future__ import annotations
@@ -9,19 +10,28 @@ import json
 import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from sifa_core.data.datasets.base import ClipDataset, Failures
+from sifa_core.data.datasets import ClipDataset, Failures, MotionDataset
 from sifa_core.data.motion15 import LABELS, OPPOSITE, SPEED_BINS, speed_bin
-from sifa_core.errors import ExportError
-from sifa_core.models.base import VideoModel
-from sifa_core.training.stream import EpochSampler, make_loader, normalise
+from sifa_core.data.transforms import normalize
+from sifa_core.errors import ConfigError, ExportError
+from sifa_core.models import load_model
+from sifa_core.models.base import ModelInfo, VideoModel
+from sifa_core.training.config import DataConfig, from_dict
+from sifa_core.training.loading import EpochSampler, make_loader, motion_config, validation_data
+
+TEST_CLIPS = 3000
+"""Clips of motion15's test split that a full evaluation takes."""
+KINDS = {"none": "unseen clips", "between": "unseen clips that move only between feature frames"}
+"""What a protocol's line calls the clips; "shuffled clips", "frozen clips" otherwise."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,6 @@ def evaluate(
     classes = len(dataset.labels)
     confusion, speeds = np.zeros((classes, classes), np.int64), np.zeros((len(SPEED_BINS), 2), np.int64)
     losses, failures, done = 0.0, Failures(), 0
-    device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     try:
@@ -130,10 +139,7 @@ def evaluate(
             failures.add(data.failures)
             done += len(data.labels) + len(data.failures)
             if len(data.labels):
-                count, views = data.clips.shape[:2]
-                parts = data.clips.flatten(0, 1).split(batch)
-                logits = [model(normalise(part.to(device), model.info.mean, model.info.std)).float() for part in parts]
-                probability = torch.cat(logits).softmax(dim=1).unflatten(0, (count, views)).mean(dim=1).cpu()
+                probability = _probabilities(model, data.clips, batch)
                 predicted = probability.argmax(dim=1)
                 losses += float(-probability.gather(1, data.labels[:, None]).clamp_min(1e-12).log().sum())
                 np.add.at(confusion, (data.labels.numpy(), predicted.numpy()), 1)
@@ -146,6 +152,14 @@ def evaluate(
         model.train(was_training)
     loss = losses / max(1, int(confusion.sum()))
     return Evaluation(dataset.labels, confusion, speeds, loss, protocol, failures)
+
+
+def _probabilities(model: VideoModel, clips: Tensor, batch: int) -> Tensor:
+    """uint8 [B, V, T, H, W, 3], `batch` clips at a time -> [B, classes], the mean over views, on the CPU."""
+    device, info = next(model.parameters()).device, model.info
+    parts = clips.flatten(0, 1).split(batch)
+    logits = [model(normalize(part.to(device), info.mean, info.std)).float() for part in parts]
+    return torch.cat(logits).softmax(dim=1).unflatten(0, clips.shape[:2]).mean(dim=1).cpu()
 
 
 def summary(result: Evaluation) -> str:
@@ -208,3 +222,88 @@ def writable_folder(folder: str | Path) -> Path:
     except OSError as error:
         raise ExportError(f"The folder {folder} cannot be written to: {error.strerror or error}.") from error
     return folder
+
+
+def evaluate_checkpoint(
+    model: str | Path | VideoModel,
+    data: DataConfig | None = None,
+    *,
+    clips: int = 1,
+    crops: int = 1,
+    size: int | None = None,
+    control: str = "none",
+    batch: int = 32,
+    out: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Measure a model: on motion15's test split, or on the validation split of a data set of files.
+
+    Args:
+        model: a model, a shipped name, or a file.
+        data: the data set; None for the one that the checkpoint says it was trained on.
+        clips: views along time; files only.
+        crops: views along the longer side, 1 or 3; files only.
+        size: motion15: clips (default 3,000). Files: side of the crops (default the model's input size).
+        control: motion15: "shuffled", "frozen" or "between" clips, to see what the model relies on.
+        batch: clips at a time.
+        out: folder for evaluation.json and confusion.html; None to write nothing.
+        progress: called with (done, all) after every batch.
+
+    Raises:
+        ConfigError: the classes of model and data set differ in number or name, no data set is known, or an option does
+            not apply to it.
+        DatasetError, ModelError: something cannot be read.
+        ExportError: `out` cannot be written to.
+    """
+    network = load_model(model) if isinstance(model, str | Path) else model
+    data = data or _own_data(network)
+    data = replace(data, num_frames=network.info.num_frames, crop=network.info.input_size)
+    if data.kind == "motion15":
+        dataset, views = _drawn_clips(data, clips, crops, size or TEST_CLIPS, control)
+    else:
+        data = replace(data, crop=size or data.crop, short_sides=())
+        dataset, views = _videos(data, network.info.labels, clips, crops, control)
+    _check_labels(network.info, dataset.labels)
+    protocol = f"{views} of {data.crop} x {data.crop}, {data.num_frames} frames, softmax averaged over views"
+    if out is not None:
+        writable_folder(out)  # a mistake here should not cost the evaluation
+    result = evaluate(network, dataset, batch=batch, workers=data.workers, protocol=protocol, progress=progress)
+    if out is not None:
+        write_report(result, out)
+    return result
+
+
+def _drawn_clips(data: DataConfig, clips: int, crops: int, size: int, control: str) -> tuple[ClipDataset, str]:
+    """motion15's test split and the first words of its protocol. Raises ConfigError where there would be views."""
+    if (clips, crops) != (1, 1):
+        raise ConfigError(f"motion15 has no {clips} clip(s) x {crops} crop(s); these are for data sets of files.")
+    dataset = MotionDataset("test", size, motion_config(data), seed=data.seed, control=control)
+    return dataset, f"motion15 test, seed {data.seed}, {size} {KINDS.get(control, f'{control} clips')}"
+
+
+def _videos(data: DataConfig, labels: tuple[str, ...], clips: int, crops: int, control: str) -> tuple[ClipDataset, str]:
+    """The validation split of files and the first words of its protocol. Raises ConfigError for a control."""
+    if control != "none":
+        raise ConfigError(f"There is no control {control!r} for a data set of files; controls are for motion15.")
+    dataset = validation_data(data, labels, clips=clips, crops=crops)
+    return dataset, f"{data.kind} {Path(data.val).name}, {len(dataset)} videos, {clips} clip(s) x {crops} crop(s)"
+
+
+def _check_labels(info: ModelInfo, wanted: tuple[str, ...]) -> None:
+    """Raises ConfigError where the data set's classes are not the model's; a model without names has any."""
+    known = info.labels
+    if len(known) != len(wanted):
+        raise ConfigError(f"{info.name} has {len(known)} classes, but the data set has {len(wanted)}.")
+    if known == tuple(f"class {number}" for number in range(len(known))):
+        return
+    for number, (own, other) in enumerate(zip(known, wanted, strict=True)):
+        if own != other:
+            raise ConfigError(f"Class {number} is {own!r} to {info.name}, but {other!r} in the data set.")
+
+
+def _own_data(network: VideoModel) -> DataConfig:
+    """The data set in a checkpoint's facts."""
+    training = network.info.facts.get("training")
+    if isinstance(training, dict) and "data" in training:
+        return from_dict(DataConfig, training["data"], "data")
+    raise ConfigError(f"{network.info.name} does not say what it was trained on; name a data set.")
