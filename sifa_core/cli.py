@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from sifa_core.commands import bench, clips, export, profile, training
 from sifa_core.errors import SifaError
+from sifa_core.extras import missing
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -28,6 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
     except SifaError as error:
         print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("app", "sifa_core"):
+            raise
+        print(f"error: {missing(error)}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Commands about training: `train`, `evaluate` and `make-dataset`. They need the packages of requirements-dev.txt."""
+"""Commands about training: `train`, `evaluate` and `make-dataset`. They need the extra "train"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from sifa_core.commands.options import Bar, add_model_options, load, whole_number
-from sifa_core.errors import SifaError
 
 
 def add(commands: Any) -> None:
@@ -63,7 +62,8 @@ def _add_make_dataset(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    training = _package()
+    from sifa_core import training
+
     result = training.train(training.load_config(options.config, options.overrides))
     print(f"Wrote {result.checkpoint}", file=sys.stderr)
     if broken := result.failures.report():
@@ -72,7 +72,8 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    training = _package()
+    from sifa_core import training
+
     result = training.evaluate_checkpoint(
         load(options),
         training.load_config(options.config).data if options.config else None,
@@ -105,14 +106,7 @@ def _make_dataset(options: argparse.Namespace) -> None:
     print(f"Wrote {listing}", file=sys.stderr)
 
 
-def _package() -> Any:
-    """The training package. Raises SifaError where what it needs is not installed, as on a server of the page."""
-    try:
-        import sifa_core.training as package
-    except ModuleNotFoundError as error:
-        raise SifaError(f"This command needs the package {error.name}: pip install -r requirements-dev.txt.") from error
-    return package
-
-
 def _show(result: Any, as_json: bool) -> None:
-    print(json.dumps(result.to_dict(), indent=1) if as_json else _package().summary(result))
+    from sifa_core.training import summary
+
+    print(json.dumps(result.to_dict(), indent=1) if as_json else summary(result))

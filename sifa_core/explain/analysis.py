@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sifa_core.data import Clip, read_views
+from sifa_core import data
+from sifa_core.data import Clip
 from sifa_core.data.transforms import to_model_input
 from sifa_core.errors import ModelError, QueryError
 from sifa_core.explain.flow import FlowAgreement, agreement, contrast, estimated_flow, given_flow, true_motion
@@ -93,7 +94,7 @@ def predict_video(model: VideoModel, path: str | Path, views: int = VIEWS) -> li
 
 def video_clips(model: VideoModel, path: str | Path, views: int = VIEWS) -> list[Clip]:
     """The clips over which `predict_video` takes the mean, no larger than the model needs; raises as that does."""
-    return read_views(path, model.info.num_frames, views, max_short_side=2 * model.info.input_size)[1]
+    return data.read_views(path, model.info.num_frames, views, max_short_side=2 * model.info.input_size)[1]
 
 
 def prepare(model: VideoModel, clip: Clip) -> Tensor:
