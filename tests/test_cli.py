@@ -180,10 +180,10 @@ def test_as_a_module_from_another_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["", "predict", "explain", "train", "evaluate", "make-dataset", "bench", "profile", "export"]
+    "command", ["", "app", "predict", "explain", "train", "evaluate", "make-dataset", "bench", "profile", "export"]
 )
 def test_every_command_has_help(capsys, command):
     with pytest.raises(SystemExit) as stopped:
         main([*command.split(), "--help"])
     assert stopped.value.code == 0
-    assert "usage: python -m sifa_core" in capsys.readouterr().out
+    assert "usage: sifa" in capsys.readouterr().out

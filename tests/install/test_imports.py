@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from tests.install.bare import BARE, blocking
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 LAZY = (
     "sifa_core",
     "sifa_core.data",
@@ -24,23 +26,11 @@ LAZY = (
     "sifa_core.explain",
     "sifa_core.training",
 )
-BARE = ("av", "gradio", "captum", "plotly", "playwright")
-"""Packages that a machine for training alone does not have."""
-BLOCKER = """
-import sys
-
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-
-sys.meta_path.insert(0, Blocker())
-"""
 
 
 def run(script: str, *, without: tuple[str, ...] = ()) -> str:
     """Standard output of `script` in an interpreter in which the packages `without` cannot be imported."""
-    code = BLOCKER.format(blocked=set(without)) + textwrap.dedent(script)
+    code = blocking(*without) + textwrap.dedent(script)
     result = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
@@ -102,8 +92,8 @@ def test_operator_models_and_training_work_without_video_and_page_packages(tmp_p
 def test_tests_are_collected_without_video_and_page_packages() -> None:
     out = run(
         """
-        import pytest
         folders = ["tests/ops", "tests/cuda", "tests/models", "tests/layers"]
+        import sys, pytest
         sys.exit(pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", *folders]))
         """,
         without=BARE,
