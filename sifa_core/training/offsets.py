@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from sifa_core.data.motion15 import MotionConfig, MotionSample, render
-from sifa_core.explain.flow import agreement, centres, follow, moves
 from sifa_core.explain.geometry import FeatureGrid, FloatArray
+from sifa_core.explain.optical_flow import agreement, centres, flow_displacement, moves
 from sifa_core.explain.statistics import offset_statistics, regular_out_of_frame
 from sifa_core.explain.trace import LayerTrace, Trace
 from sifa_core.models.base import VideoModel
@@ -117,7 +117,7 @@ def true_displacement(
     """
     assert sample.flow is not None
     assert sample.moving is not None
-    displacement, inside = follow(sample.flow[first : first + steps], grid)
+    displacement, inside = flow_displacement(sample.flow[first : first + steps], grid)
     limit = np.array([grid.width, grid.height]) - 1
     centre = np.clip(np.rint(centres(grid)), 0, limit).astype(int)
     mask = sample.moving[first][centre[..., 1], centre[..., 0]]

@@ -14,7 +14,7 @@ from typing import Any
 from sifa_core.data import read_clip
 from sifa_core.data.datasets.motion import CONTROLS
 from sifa_core.errors import SifaError
-from sifa_core.explain.analysis import VIEWS, predict, predict_video
+from sifa_core.inference import VIEWS, predict, predict_video
 from sifa_core.models import load_model, save_checkpoint
 from sifa_core.models.base import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS

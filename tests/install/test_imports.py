@@ -23,7 +23,6 @@ LAZY = (
     "sifa_core.data",
     "sifa_core.data.datasets",
     "sifa_core.data.motion15",
-    "sifa_core.explain",
     "sifa_core.training",
 )
 
@@ -132,7 +131,8 @@ def test_public_names_are_written_once_for_the_checker_and_once_for_the_interpre
     [
         (["train", "configs/motion15_sifa_net_tiny.yaml"], "accelerate", 'pip install "sifa-explorer[train]"'),
         (["evaluate"], "yaml", 'pip install "sifa-explorer[train]"'),
-        (["predict", "assets/clips/cockatoo_moves_right.mp4"], "av", "not installed"),
+        (["predict", "assets/clips/cockatoo_moves_right.mp4"], "av", "which sifa-explorer installs"),
+        (["app", "--device", "cpu"], "gradio", 'pip install "sifa-explorer[app]"'),
     ],
 )
 def test_a_command_names_the_extra_that_it_lacks(command: list[str], package: str, sentence: str) -> None:

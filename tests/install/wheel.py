@@ -127,7 +127,9 @@ def test_the_cpu_kernel_is_compiled_from_the_wheel(run: Run) -> None:
 
 def test_predict(run: Run) -> None:
     for command in (["sifa"], ["python", "-m", "sifa_core"]):
-        (clip,) = json.loads(run(*command, "predict", "clip.mp4", "--views", "1", "--device", "cpu", "--json").stdout)["clips"]
+        (clip,) = json.loads(run(*command, "predict", "clip.mp4", "--views", "1", "--device", "cpu", "--json").stdout)[
+            "clips"
+        ]
         label, probability = clip["predictions"][0]
         assert (label, probability > 0.5) == ("object moves left", True)
 

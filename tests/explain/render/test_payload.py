@@ -10,17 +10,17 @@ import pytest
 
 from sifa_core.data import Clip
 from sifa_core.errors import QueryError
-from sifa_core.explain import Analysis, analyze
-from sifa_core.explain.payload import (
+from sifa_core.explain.explanation import Explanation, analyze
+from sifa_core.explain.render.payload import (
     ARRAYS,
     FORMAT,
     encode_float16,
     encode_jpeg,
     layer_arrays,
     light_payload,
-    viewer_payload,
 )
 from sifa_core.models import VideoModel, load_model
+from tests.payloads import payload_of
 
 
 def floats(text: str, *shape: int) -> np.ndarray:
@@ -32,8 +32,8 @@ def picture(text: str) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def payload(analysis: Analysis) -> dict:
-    return viewer_payload(analysis)
+def payload(analysis: Explanation) -> dict:
+    return payload_of(analysis)
 
 
 def test_is_strict_json_and_says_its_format(payload: dict) -> None:
@@ -41,7 +41,7 @@ def test_is_strict_json_and_says_its_format(payload: dict) -> None:
     assert payload["format"] == FORMAT
 
 
-def test_arrays_are_the_trace_to_float16(payload: dict, analysis: Analysis) -> None:
+def test_arrays_are_the_trace_to_float16(payload: dict, analysis: Explanation) -> None:
     assert [layer["name"] for layer in payload["layers"]] == analysis.layers
     for layer in payload["layers"]:
         trace = analysis.traces[layer["name"]]
@@ -56,8 +56,8 @@ def test_arrays_are_the_trace_to_float16(payload: dict, analysis: Analysis) -> N
         np.testing.assert_allclose(layer["statistics"]["mean_magnitude"], magnitude, atol=1e-5)
 
 
-def test_grad_cam_of_the_class_asked_for(analysis: Analysis) -> None:
-    evidence = viewer_payload(analysis, target=4)["grad_cam"]
+def test_grad_cam_of_the_class_asked_for(analysis: Explanation) -> None:
+    evidence = payload_of(analysis, target=4)["grad_cam"]
     assert evidence["target"] == {"index": 4, "label": analysis.info.labels[4]}
     assert set(evidence["stages"]) == {name.split(".")[0] for name in analysis.layers}
     stage = evidence["stages"]["res5"]
@@ -65,7 +65,7 @@ def test_grad_cam_of_the_class_asked_for(analysis: Analysis) -> None:
     np.testing.assert_array_equal(sent, analysis.grad_cam_cells("res5.1", 4).astype(np.float16))
 
 
-def test_pictures_are_the_feature_frames(payload: dict, analysis: Analysis) -> None:
+def test_pictures_are_the_feature_frames(payload: dict, analysis: Explanation) -> None:
     assert [frame["index"] for frame in payload["frames"]] == analysis.frame_index
     for t, frame in enumerate(payload["frames"]):
         shown = picture(frame["picture"])
@@ -83,13 +83,13 @@ def test_every_frame_of_the_clip_has_a_thumbnail_under_its_feature_frame(payload
 
 
 def test_an_untrained_model_has_no_predictions_and_a_trained_one_has_five(
-    analysis: Analysis, model: VideoModel
+    analysis: Explanation, model: VideoModel
 ) -> None:
-    assert viewer_payload(analysis)["predictions"] is None
+    assert payload_of(analysis)["predictions"] is None
     untrained = model.info
     try:
         model.info = dataclasses.replace(untrained, status="own")
-        sent = viewer_payload(analyze(model, analysis.clip))["predictions"]
+        sent = payload_of(analyze(model, analysis.clip))["predictions"]
     finally:
         model.info = untrained
     assert [row["label"] for row in sent] == [label for label, _ in analysis.predictions[:5]]
@@ -98,20 +98,20 @@ def test_an_untrained_model_has_no_predictions_and_a_trained_one_has_five(
     )
 
 
-def test_what_is_shown_first(analysis: Analysis) -> None:
-    start = viewer_payload(analysis, query=(2, 10, 20.5), layer="res4.0")["start"]
+def test_what_is_shown_first(analysis: Explanation) -> None:
+    start = payload_of(analysis, query=(2, 10, 20.5), layer="res4.0")["start"]
     assert start == {"layer": "res4.0", "levels": 1, "query": [2, 10.0, 20.5]}
-    assert viewer_payload(analysis)["start"]["levels"] == 2
+    assert payload_of(analysis)["start"]["levels"] == 2
     with pytest.raises(QueryError, match="res9"):
-        viewer_payload(analysis, layer="res9")
+        payload_of(analysis, layer="res9")
     with pytest.raises(QueryError):
-        viewer_payload(analysis, layer="res4.0", levels=2)
+        payload_of(analysis, layer="res4.0", levels=2)
 
 
 def test_a_large_clip_stays_below_three_megabytes() -> None:
     frames = np.random.default_rng(0).integers(0, 255, (16, 90, 160, 3), dtype=np.uint8)
     large = np.stack([cv2.resize(frame, (1280, 720), interpolation=cv2.INTER_CUBIC) for frame in frames])
-    payload = viewer_payload(analyze(load_model("sifa_net_tiny"), Clip.from_array(large)))
+    payload = payload_of(analyze(load_model("sifa_net_tiny"), Clip.from_array(large)))
     assert picture(payload["frames"][0]["picture"]).shape == (480, 853, 3)
     assert len(json.dumps(payload)) < 3e6
 
@@ -125,13 +125,13 @@ def test_small_pictures_are_not_enlarged() -> None:
     assert picture(encode_jpeg(np.zeros((30, 50, 3), np.uint8), 72, 80)).shape == (30, 50, 3)
 
 
-def test_a_large_payload_holds_back_the_layers_that_are_not_shown_first(analysis: Analysis, payload: dict) -> None:
+def test_a_large_payload_holds_back_the_layers_that_are_not_shown_first(analysis: Explanation, payload: dict) -> None:
     assert light_payload(payload) is payload, "a small one goes in one piece"
     for shown, there in (
         (analysis.layers[0], {0}),
         (analysis.layers[-1], {len(analysis.layers) - 2, len(analysis.layers) - 1}),
     ):
-        full = viewer_payload(analysis, layer=shown)
+        full = payload_of(analysis, layer=shown)
         light = light_payload(full, largest=1000)
         for place, (before, after) in enumerate(zip(full["layers"], light["layers"], strict=True)):
             held_back = {} if place in there else dict.fromkeys(ARRAYS)
@@ -146,11 +146,11 @@ def test_a_large_payload_holds_back_the_layers_that_are_not_shown_first(analysis
 
 
 def test_what_is_said_of_the_whole_video_goes_along(
-    analysis: Analysis, payload: dict, monkeypatch: pytest.MonkeyPatch
+    analysis: Explanation, payload: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [(f"class {i}", (10 - i) / 55) for i in range(10)]
     assert payload["video"] is None
-    assert viewer_payload(analysis, video=rows)["video"] is None, "an untrained model says nothing"
+    assert payload_of(analysis, video=rows)["video"] is None, "an untrained model says nothing"
     monkeypatch.setattr(analysis, "info", dataclasses.replace(analysis.info, status="own"))
-    video = viewer_payload(analysis, video=rows)["video"]
+    video = payload_of(analysis, video=rows)["video"]
     assert [(row["label"], row["probability"]) for row in video] == rows[:5]

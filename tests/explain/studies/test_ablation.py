@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from sifa_core.errors import QueryError
-from sifa_core.explain import Analysis, analyze
-from sifa_core.explain.ablation import PARTS, ablate, compare, has_part, switched_off
-from sifa_core.explain.equations import explain_equations
+from sifa_core.explain.explanation import Explanation, analyze
+from sifa_core.explain.studies.ablation import PARTS, ablate, compare, has_part, switched_off
+from sifa_core.explain.studies.equations import explain_equations
 from sifa_core.models import create_model
 
 
-def test_without_offsets_the_points_lie_on_the_regular_grid(analysis: Analysis) -> None:
+def test_without_offsets_the_points_lie_on_the_regular_grid(analysis: Explanation) -> None:
     ablation = ablate(analysis, "offsets")
     points = ablation.sampling_points((1, 60, 40), "res4.1", 2)
     np.testing.assert_array_equal(points.points, points.base)
@@ -26,7 +26,7 @@ def test_without_offsets_the_points_lie_on_the_regular_grid(analysis: Analysis) 
     np.testing.assert_allclose(weights, steps.regular.weights, atol=1e-5)
 
 
-def test_without_motion_saliency_the_difference_is_zero(analysis: Analysis) -> None:
+def test_without_motion_saliency_the_difference_is_zero(analysis: Explanation) -> None:
     ablation = ablate(analysis, "msm", ["res3.0"])
     conv = analysis.model.sifa_layers()["res3.0"].offset.conv
     caught = []
@@ -40,17 +40,17 @@ def test_without_motion_saliency_the_difference_is_zero(analysis: Analysis) -> N
     np.testing.assert_allclose(ablation.changed.traces["res3.0"].offset, expected, atol=1e-5)
 
 
-def test_without_attention_the_network_sees_frames_alone(analysis: Analysis) -> None:
+def test_without_attention_the_network_sees_frames_alone(analysis: Explanation) -> None:
     ablation = ablate(analysis, "attention")
     plain = create_model("sifa_net_tiny", temporal="none").eval()
     plain.load_state_dict({key: value for key, value in analysis.model.state_dict().items() if ".temporal." not in key})
     with torch.no_grad():
-        logits = plain(analysis._video)[0]
+        logits = plain(analysis.video)[0]
     np.testing.assert_allclose(ablation.changed.logits, logits, rtol=1e-4, atol=1e-4)
     assert not np.allclose(analysis.logits, logits, atol=1e-3)
 
 
-def test_only_the_layers_named_are_changed(analysis: Analysis) -> None:
+def test_only_the_layers_named_are_changed(analysis: Explanation) -> None:
     ablation = ablate(analysis, "offsets", ["res4.1"])
     assert ablation.layers == ("res4.1",)
     traces = ablation.changed.traces
@@ -60,7 +60,7 @@ def test_only_the_layers_named_are_changed(analysis: Analysis) -> None:
     assert np.any(traces["res5.0"].offset != analysis.traces["res5.0"].offset), "later layers see other features"
 
 
-def test_the_model_is_left_as_it_was(analysis: Analysis) -> None:
+def test_the_model_is_left_as_it_was(analysis: Explanation) -> None:
     for part in PARTS:
         ablate(analysis, part)
     with pytest.raises(ZeroDivisionError), switched_off(analysis.model, "attention", analysis.layers):
@@ -70,7 +70,7 @@ def test_the_model_is_left_as_it_was(analysis: Analysis) -> None:
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in analysis.model.modules())
 
 
-def test_what_does_not_exist_cannot_be_switched_off(analysis: Analysis, clip) -> None:
+def test_what_does_not_exist_cannot_be_switched_off(analysis: Explanation, clip) -> None:
     with pytest.raises(QueryError, match="choose one of msm, offsets, attention"):
         ablate(analysis, "sigmoid")
     with pytest.raises(QueryError, match="no SIFA layer"):
@@ -83,7 +83,7 @@ def test_what_does_not_exist_cannot_be_switched_off(analysis: Analysis, clip) ->
     assert [has_part(regular, part) for part in PARTS] == [False, False, True]
 
 
-def test_a_query_is_compared_with_itself(analysis: Analysis) -> None:
+def test_a_query_is_compared_with_itself(analysis: Explanation) -> None:
     selection = analysis.select((1, 60, 40), "res4.1", 2)
     ablation = ablate(analysis, "offsets")
     comparison = compare(analysis, ablation, selection, best=2)

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from sifa_core.data import Clip
-from sifa_core.explain import Analysis, analyze
-from sifa_core.explain.controls import MEANINGS, Control, control_clips, run_controls, without_offsets
+from sifa_core.explain.explanation import Explanation, analyze
+from sifa_core.explain.studies.ablation import without_offsets
+from sifa_core.explain.studies.controls import MEANINGS, Control, control_clips, run_controls
 from sifa_core.models import VideoModel
 
 
@@ -28,7 +29,7 @@ def test_the_clips_hold_the_same_window(clip: Clip):
     assert "held" not in control_clips(clip, 1), "there is nothing to hold"
 
 
-def test_each_control_is_an_analysis_of_its_clip(analysis: Analysis, model: VideoModel, clip: Clip):
+def test_each_control_is_an_analysis_of_its_clip(analysis: Explanation, model: VideoModel, clip: Clip):
     controls = analysis.controls(seed=4)
     label, probability = analysis.predictions[0]
     for control, changed in zip(controls, control_clips(clip, 4, seed=4).values(), strict=True):
@@ -41,21 +42,21 @@ def test_each_control_is_an_analysis_of_its_clip(analysis: Analysis, model: Vide
     assert abs(controls[1].change) > 1e-6, "time matters to this model"
 
 
-def test_nothing_moves_in_the_frozen_clip(analysis: Analysis):
+def test_nothing_moves_in_the_frozen_clip(analysis: Explanation):
     frozen = next(run_controls(analysis))
     assert frozen.name == "frozen"
     for name in analysis.layers:
         assert frozen.analysis.flow_agreement(name).moving_cells.sum() == 0
 
 
-def test_as_plain_values(analysis: Analysis):
+def test_as_plain_values(analysis: Explanation):
     plain = next(run_controls(analysis)).to_dict()
     assert plain["name"] == "frozen"
     assert plain["predictions"] is plain["change"] is plain["label"] is None  # the model is untrained
     assert set(plain["offset_statistics"]) == set(analysis.layers)
 
 
-def test_without_offsets_is_the_regular_grid_and_nothing_else(analysis: Analysis, model: VideoModel, clip: Clip):
+def test_without_offsets_is_the_regular_grid_and_nothing_else(analysis: Explanation, model: VideoModel, clip: Clip):
     regular = without_offsets(model)
     assert "without offsets" in regular.info.name
     own, shared = dict(model.named_parameters()), dict(regular.named_parameters())
@@ -83,7 +84,7 @@ def test_without_offsets_is_the_regular_grid_and_nothing_else(analysis: Analysis
     ],
 )
 def test_verdicts(
-    analysis: Analysis, model: VideoModel, clip: Clip, name: str, probability: float, frozen: float, verdict: str
+    analysis: Explanation, model: VideoModel, clip: Clip, name: str, probability: float, frozen: float, verdict: str
 ):
     control = Control(name, analysis, "jump", 0.8, probability, frozen)
     assert control.verdict == "", "predictions of an untrained model mean nothing"

@@ -5,9 +5,10 @@ Hooks stand in for the part and are removed afterwards; the forward itself is th
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sifa_core.errors import QueryError
-from sifa_core.explain.analysis import Analysis, Selection, analyze
+from sifa_core.explain.analysis import Analysis, Selection
 from sifa_core.explain.points import Query, SamplingPoints
 from sifa_core.layers import SIFA
 from sifa_core.layers.offsets import ConvOffset, RegularGrid, next_frame
@@ -85,7 +86,7 @@ def ablate(analysis: Analysis, part: str, layers: Iterable[str] | None = None) -
     """
     names = tuple(analysis.layers if layers is None else map(analysis.check_layer, layers))
     with switched_off(analysis.model, part, names):
-        return Ablation(part, names, analyze(analysis.model, analysis.clip))
+        return Ablation(part, names, analysis.again())
 
 
 @contextmanager
@@ -103,6 +104,19 @@ def switched_off(model: VideoModel, part: str, layers: Iterable[str]) -> Iterato
     finally:
         for handle in handles:
             handle.remove()
+
+
+def without_offsets(model: VideoModel) -> VideoModel:
+    """The same network on the regular grid: every offset is zero (SIFA_R of Table 1a, with the weights of SIFA).
+
+    A model of its own that shares its parameters with `model`, so it takes next to no memory.
+    """
+    shared: list[Any] = [*model.parameters(), *model.buffers()]
+    regular = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+    for block in _blocks(regular):
+        _hook(block, "offsets")
+    regular.info = replace(model.info, name=f"{model.info.name} without offsets")
+    return regular
 
 
 def has_part(model: VideoModel, part: str) -> bool:
@@ -123,11 +137,11 @@ def _hook(block: SIFA, part: str) -> Any:
     """Put the stand-in for the part into the block; None if the block has no such part."""
     if part == "attention":
         # After the gate, because a LayerNorm makes something of nothing.
-        return block.gate.register_forward_hook(lambda _, inputs, output: torch.zeros_like(output))
+        return block.gate.register_forward_hook(_zeros)
     if part == "offsets":
         if isinstance(block.offset, RegularGrid):
             return None
-        return block.offset.register_forward_hook(lambda _, inputs, output: torch.zeros_like(output))
+        return block.offset.register_forward_hook(_zeros)
     if not isinstance(block.offset, ConvOffset) or block.offset.source is next_frame:
         return None
     return block.offset.register_forward_pre_hook(_nothing_moves)
@@ -135,3 +149,7 @@ def _hook(block: SIFA, part: str) -> Any:
 
 def _nothing_moves(_: nn.Module, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return inputs[1], inputs[1]
+
+
+def _zeros(_: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    return torch.zeros_like(output)

@@ -5,9 +5,17 @@ import pytest
 
 from sifa_core.data import Clip
 from sifa_core.errors import QueryError
-from sifa_core.explain import Analysis
-from sifa_core.explain.flow import LEAST_MOTION, agreement, contrast, displacements, estimated_flow, follow, true_motion
+from sifa_core.explain.explanation import Explanation
 from sifa_core.explain.geometry import FeatureGrid
+from sifa_core.explain.optical_flow import (
+    LEAST_MOTION,
+    agreement,
+    contrast,
+    displacements,
+    estimated_flow,
+    flow_displacement,
+    frame_motion,
+)
 from sifa_core.explain.trace import LayerTrace
 
 GRID = FeatureGrid(6, 8, 48, 64)
@@ -63,25 +71,25 @@ def test_weights_decide_where_a_layer_looks():
 
 def test_motion_is_followed_from_frame_to_frame_and_out_of_the_picture():
     flow = np.broadcast_to(np.array([4.0, 0.0]), (48, 64, 2))
-    displacement, inside = follow([flow, flow, flow], GRID)
+    displacement, inside = flow_displacement([flow, flow, flow], GRID)
     np.testing.assert_allclose(displacement, np.broadcast_to([1.5, 0], (6, 8, 2)))
     assert inside[:, :6].all()
     assert not inside[:, 7].any()
     slow = np.broadcast_to(np.array([0.9 * LEAST_MOTION * 8, 0.0]), (48, 64, 2))
-    [[(_, moving)]] = true_motion(lambda number: slow, [0, 1], [GRID])
+    [[(_, moving)]] = frame_motion(lambda number: slow, [0, 1], [GRID])
     assert not moving.any()
 
 
 def test_dis_flow_finds_a_panning_ground():
     ground = np.random.default_rng(0).integers(0, 256, (30, 50), dtype=np.uint8)
-    ground = np.kron(ground, np.ones((6, 6), np.uint8))  # blobs that an estimator can follow
+    ground = np.kron(ground, np.ones((6, 6), np.uint8))  # blobs that an estimator can flow_displacement
     frames = np.stack([ground[6:126, 60 - 3 * n : 220 - 3 * n, None].repeat(3, 2) for n in range(3)])
     flow = estimated_flow(frames)(0)
     assert flow.shape == (120, 160, 2)
     assert np.median(flow[20:-20, 20:-20].reshape(-1, 2), axis=0) == pytest.approx([3, 0], abs=0.2)
 
 
-def test_an_analysis_compares_itself_with_a_given_flow(analysis: Analysis, clip: Clip):
+def test_an_analysis_compares_itself_with_a_given_flow(analysis: Explanation, clip: Clip):
     steps, height, width = clip.num_frames - 1, clip.height, clip.width
     flow = np.broadcast_to(np.array([6.0, 0.0], np.float32), (steps, height, width, 2))
     for name in analysis.layers:
@@ -93,7 +101,7 @@ def test_an_analysis_compares_itself_with_a_given_flow(analysis: Analysis, clip:
         analysis.flow_agreement(flow=flow[:3])
 
 
-def test_an_analysis_estimates_the_flow_itself_once(analysis: Analysis, monkeypatch: pytest.MonkeyPatch):
+def test_an_analysis_estimates_the_flow_itself_once(analysis: Explanation, monkeypatch: pytest.MonkeyPatch):
     first = analysis.flow_agreement("res3.0")
     assert first.moving_cells[:-1].min() > 0, "the square moves"
     assert first.moving_cells[0] < 0.7 * analysis.grid("res3.0").rows * analysis.grid("res3.0").columns

@@ -12,15 +12,16 @@ from PIL import Image
 
 from sifa_core.data import Clip
 from sifa_core.errors import ExportError
-from sifa_core.explain import Analysis, analyze
-from sifa_core.explain.follow import MOVING, SHOWN, STILL, film, follow, write_gif
+from sifa_core.explain.explanation import Explanation, analyze
+from sifa_core.explain.render.film import MOVING, SHOWN, STILL, film, gif
+from sifa_core.explain.studies.trail import trail
 
 EACH = STILL + MOVING + SHOWN
 HOSTILE = "${7*7} <img src=x onerror=alert(1)> 🎬 שלום\n.mp4"
 
 
-def test_the_query_is_carried_by_the_weighted_displacement(analysis: Analysis) -> None:
-    steps = follow(analysis, analysis.select((1, 60, 40), "res3.0", 1))
+def test_the_query_is_carried_by_the_weighted_displacement(analysis: Explanation) -> None:
+    steps = trail(analysis, analysis.select((1, 60, 40), "res3.0", 1))
     assert [step.points.query[0] for step in steps] == [1, 2, 3]
     assert steps[0].points.query[1:] == (60, 40)
     for step, following in pairwise(steps):
@@ -33,7 +34,7 @@ def test_the_query_is_carried_by_the_weighted_displacement(analysis: Analysis) -
         np.testing.assert_array_equal(following.points.points, exact.points)
 
 
-def test_points_start_on_the_grid_and_end_where_the_offsets_put_them(analysis: Analysis) -> None:
+def test_points_start_on_the_grid_and_end_where_the_offsets_put_them(analysis: Explanation) -> None:
     selection = analysis.select((2, 60, 40), "res3.0", 1)
     pictures = list(film(analysis, selection))
     assert len(pictures) == 2 * EACH
@@ -46,11 +47,11 @@ def test_points_start_on_the_grid_and_end_where_the_offsets_put_them(analysis: A
     np.testing.assert_array_equal(pictures[STILL + MOVING - 1], last)
 
 
-def test_gif(analysis: Analysis) -> None:
-    content = write_gif(analysis, analysis.select((2, 60, 40), "res4.1", 2), "where it came from")
+def test_the_gif_runs_for_ever_and_as_long_as_the_film(analysis: Explanation) -> None:
+    content = gif(analysis, analysis.select((2, 60, 40), "res4.1", 2))
     assert len(content) < 2_000_000
     with Image.open(io.BytesIO(content)) as image:
-        assert image.info["comment"] == b"where it came from"
+        assert analysis.clip.sha256.encode() in image.info["comment"]
         assert image.info["loop"] == 0
         durations = []
         for number in range(image.n_frames):
@@ -60,7 +61,7 @@ def test_gif(analysis: Analysis) -> None:
         assert sum(durations) == pytest.approx(2 * EACH * 1000 / 12, rel=0.05)
 
 
-def test_files_are_whole_and_carry_the_hashes(analysis: Analysis, tmp_path) -> None:
+def test_files_are_whole_and_carry_the_hashes(analysis: Explanation, tmp_path) -> None:
     path = analysis.save(tmp_path / "film.mp4", (2, 60, 40), "res4.1", 2)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -78,7 +79,7 @@ def test_files_are_whole_and_carry_the_hashes(analysis: Analysis, tmp_path) -> N
         analysis.save(tmp_path / "film.avi")
 
 
-def test_any_name_and_any_shape(analysis: Analysis) -> None:
+def test_any_name_and_any_shape(analysis: Explanation) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (16, 131, 33, 3), dtype=np.uint8)
     odd = analyze(analysis.model, Clip.from_array(frames, name=HOSTILE))
     pictures = list(film(odd, odd.select((3, 5, 5), "res3.0", 1)))

@@ -1,7 +1,7 @@
 """What is wrong with a model's offsets and attention on a clip, in words, and what to try.
 
-Every threshold is a constant below with its reason. A finding is about the one clip that was looked at: look at several
-before you believe it.
+Every threshold is a constant below with its reason. A diagnostic is about one clip: look at
+several before you believe it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ONCE_TRAINED = "Once the model is trained, it would be a fault."
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnostic:
     """One thing to know about some layers."""
 
     kind: str
@@ -61,17 +61,17 @@ class Finding:
         return asdict(self)
 
 
-def examine(analysis: Analysis) -> list[Finding]:
+def diagnose(analysis: Analysis) -> list[Diagnostic]:
     """Everything found, faults first. An empty list means that none of the things looked for is there."""
-    found = [finding for check in _CHECKS if (finding := check(analysis))]
-    return sorted(found, key=lambda finding: finding.severity != FAULT)
+    found = [diagnostic for check in _CHECKS if (diagnostic := check(analysis))]
+    return sorted(found, key=lambda diagnostic: diagnostic.severity != FAULT)
 
 
-def _finding(kind: str, severity: str, values: dict[str, float], sentence: str, advice: str) -> Finding | None:
-    """A finding on the layers in `values`, None without any; {layers} in the sentence is filled in."""
+def _diagnostic(kind: str, severity: str, values: dict[str, float], sentence: str, advice: str) -> Diagnostic | None:
+    """A diagnostic on the layers in `values`, None without any; {layers} in the sentence is filled in."""
     if not values:
         return None
-    return Finding(kind, severity, tuple(values), sentence.format(layers=_listed(list(values))), advice)
+    return Diagnostic(kind, severity, tuple(values), sentence.format(layers=_listed(list(values))), advice)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -112,9 +112,9 @@ def _alive(analysis: Analysis) -> list[str]:
     return [name for name in _finite_layers(analysis) if _longest(analysis, name) >= DEAD_OFFSET]
 
 
-def _non_finite(analysis: Analysis) -> Finding | None:
+def _non_finite(analysis: Analysis) -> Diagnostic | None:
     broken = {name: 1.0 for name in analysis.layers if name not in _finite_layers(analysis)}
-    return _finding(
+    return _diagnostic(
         "non_finite",
         FAULT,
         broken,
@@ -124,12 +124,12 @@ def _non_finite(analysis: Analysis) -> Finding | None:
     )
 
 
-def _dead_offsets(analysis: Analysis) -> Finding | None:
+def _dead_offsets(analysis: Analysis) -> Diagnostic | None:
     names = [name for name in _finite_layers(analysis) if _has_offsets(analysis, name)]
     dead = {name: _longest(analysis, name) for name in names if _longest(analysis, name) < DEAD_OFFSET}
     is_trained = analysis.info.is_trained
     usual = "" if is_trained else f" {WITHOUT_TRAINING}: offsets start at zero."
-    return _finding(
+    return _diagnostic(
         "dead_offsets",
         FAULT if is_trained else NOTE,
         dead,
@@ -142,7 +142,7 @@ def _dead_offsets(analysis: Analysis) -> Finding | None:
     )
 
 
-def _stuck_offsets(analysis: Analysis) -> Finding | None:
+def _stuck_offsets(analysis: Analysis) -> Diagnostic | None:
     stuck = {}
     for name in _alive(analysis):
         offset = analysis.traces[name].offset.astype(float)
@@ -150,7 +150,7 @@ def _stuck_offsets(analysis: Analysis) -> Finding | None:
         share = spread / float(np.linalg.norm(offset, axis=2).mean())
         if share < STUCK_SHARE:
             stuck[name] = share
-    return _finding(
+    return _diagnostic(
         "stuck_offsets",
         FAULT,
         stuck,
@@ -160,7 +160,7 @@ def _stuck_offsets(analysis: Analysis) -> Finding | None:
     )
 
 
-def _out_of_frame(analysis: Analysis) -> Finding | None:
+def _out_of_frame(analysis: Analysis) -> Diagnostic | None:
     far = {}
     regular = 0.0
     for name in _finite_layers(analysis):
@@ -168,7 +168,7 @@ def _out_of_frame(analysis: Analysis) -> Finding | None:
         base = regular_out_of_frame(analysis.grid(name), analysis.traces[name].kernel_size)
         if share - base > OUT_OF_FRAME_EXCESS:
             far[name], regular = share, max(regular, base)
-    return _finding(
+    return _diagnostic(
         "out_of_frame",
         FAULT,
         far,
@@ -188,9 +188,9 @@ def _entropies(analysis: Analysis) -> dict[str, float]:
     }
 
 
-def _collapsed_attention(analysis: Analysis) -> Finding | None:
+def _collapsed_attention(analysis: Analysis) -> Diagnostic | None:
     collapsed = {name: value for name, value in _entropies(analysis).items() if value < COLLAPSED_ENTROPY}
-    return _finding(
+    return _diagnostic(
         "collapsed_attention",
         FAULT,
         collapsed,
@@ -200,9 +200,9 @@ def _collapsed_attention(analysis: Analysis) -> Finding | None:
     )
 
 
-def _uniform_attention(analysis: Analysis) -> Finding | None:
+def _uniform_attention(analysis: Analysis) -> Diagnostic | None:
     uniform = {name: value for name, value in _entropies(analysis).items() if value > UNIFORM_ENTROPY}
-    return _finding(
+    return _diagnostic(
         "uniform_attention",
         FAULT,
         uniform,
@@ -212,9 +212,9 @@ def _uniform_attention(analysis: Analysis) -> Finding | None:
     )
 
 
-def _silent_attention(analysis: Analysis) -> Finding | None:
+def _silent_attention(analysis: Analysis) -> Diagnostic | None:
     largest = {name: float(np.abs(analysis.traces[name].weights).max()) for name in _finite_layers(analysis)}
-    return _finding(
+    return _diagnostic(
         "silent_attention",
         FAULT,
         {name: value for name, value in largest.items() if value < SILENT_WEIGHT},
@@ -223,7 +223,7 @@ def _silent_attention(analysis: Analysis) -> Finding | None:
     )
 
 
-def _closed_gate(analysis: Analysis) -> Finding | None:
+def _closed_gate(analysis: Analysis) -> Diagnostic | None:
     closed = {}
     for name in analysis.layers:
         gates = [block.gate.named_parameters() for block in _blocks(analysis, name)]
@@ -232,7 +232,7 @@ def _closed_gate(analysis: Analysis) -> Finding | None:
             closed[name] = max(gains)
     is_trained = analysis.info.is_trained
     usual = "" if is_trained else f" {WITHOUT_TRAINING}: gates start at zero."
-    return _finding(
+    return _diagnostic(
         "closed_gate",
         FAULT if is_trained else NOTE,
         closed,
@@ -244,7 +244,7 @@ def _closed_gate(analysis: Analysis) -> Finding | None:
     )
 
 
-def _astray(analysis: Analysis) -> Finding | None:
+def _astray(analysis: Analysis) -> Diagnostic | None:
     astray = {}
     for name in _alive(analysis):
         figures = analysis.flow_agreement(name)
@@ -252,7 +252,7 @@ def _astray(analysis: Analysis) -> Finding | None:
             loss = figures.mean("regular_cosine") - figures.mean("cosine")
             if loss > ASTRAY_COSINE:
                 astray[name] = loss
-    return _finding(
+    return _diagnostic(
         "astray",
         NOTE,
         astray,
@@ -262,9 +262,9 @@ def _astray(analysis: Analysis) -> Finding | None:
     )
 
 
-def _nothing_moves(analysis: Analysis) -> Finding | None:
+def _nothing_moves(analysis: Analysis) -> Diagnostic | None:
     moving = sum(int(analysis.flow_agreement(name).moving_cells.sum()) for name in analysis.layers)
-    return _finding(
+    return _diagnostic(
         "nothing_moves",
         NOTE,
         {} if moving else dict.fromkeys(analysis.layers, 0.0),
@@ -273,7 +273,7 @@ def _nothing_moves(analysis: Analysis) -> Finding | None:
     )
 
 
-_CHECKS: tuple[Callable[[Analysis], Finding | None], ...] = (
+_CHECKS: tuple[Callable[[Analysis], Diagnostic | None], ...] = (
     _non_finite,
     _dead_offsets,
     _stuck_offsets,

@@ -8,10 +8,10 @@ import torch
 
 from sifa_core.data import Clip
 from sifa_core.errors import QueryError
-from sifa_core.explain import Analysis, analyze
-from sifa_core.explain.analysis import prepare
-from sifa_core.explain.equations import bilinear_shares, explain_equations, nearest_cell
+from sifa_core.explain.explanation import Explanation, analyze
 from sifa_core.explain.features import layer_features
+from sifa_core.explain.studies.equations import bilinear_shares, explain_equations, nearest_cell
+from sifa_core.inference import prepare
 from sifa_core.models import VideoModel, create_model
 
 QUERIES = [(0, 60.0, 40.0), (1, 3.0, 2.0), (2, 129.0, 89.0), (3, 70.0, 30.0)]
@@ -19,7 +19,7 @@ QUERIES = [(0, 60.0, 40.0), (1, 3.0, 2.0), (2, 129.0, 89.0), (3, 70.0, 30.0)]
 
 
 @pytest.fixture(scope="module")
-def analysis(clip: Clip) -> Analysis:
+def analysis(clip: Clip) -> Explanation:
     """A model with offsets of about a cell whose features stay of the order of one in every layer."""
     return analyze(_lively(gate="channel"), clip)
 
@@ -39,7 +39,7 @@ def _lively(**switches: object) -> VideoModel:
 
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("layer", ["res3.0", "res4.1", "res5.1"])
-def test_steps_rebuild_the_output_of_the_layer(analysis: Analysis, query: tuple, layer: str) -> None:
+def test_steps_rebuild_the_output_of_the_layer(analysis: Explanation, query: tuple, layer: str) -> None:
     steps = explain_equations(analysis, query, layer)
     features = layer_features(analysis.model, prepare(analysis.model, analysis.clip), layer)
     column, row = steps.cell
@@ -71,7 +71,7 @@ def test_steps_follow_the_switches_of_the_model(clip: Clip, switches: dict) -> N
         np.testing.assert_allclose(steps.gated, steps.deformed.aggregate, rtol=1e-5, atol=1e-5)
 
 
-def test_the_offset_convolution_makes_the_offsets_of_the_saliency(analysis: Analysis) -> None:
+def test_the_offset_convolution_makes_the_offsets_of_the_saliency(analysis: Explanation) -> None:
     """Eq. 4 and 5 by their definition, then the convolution: the offsets that the trace holds."""
     features = layer_features(analysis.model, prepare(analysis.model, analysis.clip), "res4.0")
     steps = explain_equations(analysis, (1, 60, 40), "res4.0")
@@ -86,7 +86,7 @@ def test_the_offset_convolution_makes_the_offsets_of_the_saliency(analysis: Anal
     np.testing.assert_allclose(steps.offset, offset.unflatten(0, (-1, 2)).flip(1), atol=1e-5)
 
 
-def test_regular_steps_are_plain_dot_products(analysis: Analysis) -> None:
+def test_regular_steps_are_plain_dot_products(analysis: Explanation) -> None:
     """Eq. 1 to 3 by hand, at a place whose neighbours are all inside."""
     steps = explain_equations(analysis, (1, 60, 40), "res3.0")
     features = layer_features(analysis.model, prepare(analysis.model, analysis.clip), "res3.0")
@@ -106,7 +106,7 @@ def test_bilinear_shares() -> None:
     np.testing.assert_allclose(shares[2], [0, 0, 0, 0])
 
 
-def test_the_cell_is_the_one_the_pixel_lies_in(analysis: Analysis) -> None:
+def test_the_cell_is_the_one_the_pixel_lies_in(analysis: Explanation) -> None:
     grid = analysis.grid("res4.0")
     for cell in ((0, 0), (grid.columns - 1, grid.rows - 1), (2, 1)):
         x, y = grid.to_pixels(np.array(cell, dtype=float))
@@ -114,13 +114,13 @@ def test_the_cell_is_the_one_the_pixel_lies_in(analysis: Analysis) -> None:
     assert nearest_cell(analysis, "res4.0", -0.5, -0.5) == (0, 0)
 
 
-def test_impossible_queries_are_refused(analysis: Analysis) -> None:
+def test_impossible_queries_are_refused(analysis: Explanation) -> None:
     with pytest.raises(QueryError, match="outside the clip"):
         explain_equations(analysis, (1, 1000, 40))
     with pytest.raises(QueryError, match="no SIFA layer"):
         explain_equations(analysis, (1, 60, 40), "res9.9")
 
 
-def test_no_hook_stays(analysis: Analysis) -> None:
+def test_no_hook_stays(analysis: Explanation) -> None:
     explain_equations(analysis, (1, 60, 40))
     assert not any(module._forward_hooks for module in analysis.model.modules())

@@ -10,8 +10,8 @@ from PIL import Image
 
 from sifa_core.data import Clip, read_clip
 from sifa_core.errors import ExportError, QueryError
-from sifa_core.explain import analyze
-from sifa_core.explain.figure5 import QUERY_COLOUR, compose
+from sifa_core.explain.explanation import analyze
+from sifa_core.explain.render.figure5 import QUERY_COLOUR, compose
 from sifa_core.paths import EXAMPLE_CLIPS
 
 HOSTILE = "${7*7} $x_1^{2}$ <img src=x onerror=alert(1)> \"' 🎬 שלום.mp4"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sifa_core.explain.analysis import Analysis, prepare
+from sifa_core.explain.analysis import Analysis
 from sifa_core.explain.features import LayerFeatures, layer_features
 from sifa_core.explain.geometry import FloatArray, regular_taps
 from sifa_core.explain.points import Query
@@ -96,7 +96,7 @@ def explain_equations(analysis: Analysis, query: Query | None = None, layer: str
     t, x, y = selection.query
     attention = analysis.model.sifa_layers()[selection.layer].attention
     return equation_steps(
-        layer_features(analysis.model, prepare(analysis.model, analysis.clip), selection.layer),
+        layer_features(analysis.model, analysis.video, selection.layer),
         analysis.traces[selection.layer].offset,
         nearest_cell(analysis, selection.layer, x, y),
         t,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from sifa_core.explain.analysis import Analysis, Selection
 from sifa_core.explain.points import SamplingPoints
+from sifa_core.explain.render.facts import provenance
 
 QUERY_COLOUR = "#22c55e"
 LINK_COLOUR = "#a855f7"
@@ -59,7 +60,7 @@ def compose(analysis: Analysis, selection: Selection) -> Figure:
     return figure
 
 
-def render(analysis: Analysis, selection: Selection) -> NDArray[np.uint8]:
+def pixels(analysis: Analysis, selection: Selection) -> NDArray[np.uint8]:
     """`compose` as pixels, uint8 [H, W, 3]."""
     canvas = FigureCanvasAgg(compose(analysis, selection))
     with warnings.catch_warnings():
@@ -68,10 +69,12 @@ def render(analysis: Analysis, selection: Selection) -> NDArray[np.uint8]:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def write(figure: Figure, kind: str, metadata: dict[str, str]) -> bytes:
-    """The figure as a file: kind "png", "svg" or "pdf". `metadata` goes into the formats that can hold it."""
+def file(analysis: Analysis, selection: Selection, kind: str) -> bytes:
+    """`compose` as a file: kind "png", "svg" or "pdf", with `provenance` in its metadata."""
+    metadata = provenance(analysis)
     if kind == "pdf":  # PDF knows a fixed set of keys
         metadata = {"Title": metadata["Title"], "Keywords": metadata["Description"]}
+    figure = compose(analysis, selection)
     buffer = io.BytesIO()
     with warnings.catch_warnings(), matplotlib.rc_context({"svg.fonttype": "none"}):
         warnings.filterwarnings("ignore", message="Glyph .* missing")

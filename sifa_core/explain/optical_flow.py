@@ -96,7 +96,7 @@ def _compare(estimate: FloatArray, true: FloatArray) -> tuple[float, float]:
     return float(cosine.mean()), float(np.linalg.norm(estimate - true, axis=0).mean())
 
 
-def follow(flows: Iterable[FloatArray], grid: FeatureGrid) -> tuple[FloatArray, NDArray[np.bool_]]:
+def flow_displacement(flows: Iterable[FloatArray], grid: FeatureGrid) -> tuple[FloatArray, NDArray[np.bool_]]:
     """How far the picture at each cell's centre moves along successive flows [H, W, 2].
 
     Returns displacements [h, w, 2] in cells, and which cells [h, w] never leave the picture.
@@ -129,7 +129,7 @@ def moves(displacement: FloatArray) -> NDArray[np.bool_]:
     return np.asarray(np.linalg.norm(displacement, axis=-1) >= LEAST_MOTION)
 
 
-def true_motion(
+def frame_motion(
     flow: FlowReader, frame_index: Sequence[int], grids: Sequence[FeatureGrid]
 ) -> list[list[tuple[FloatArray, NDArray[np.bool_]]]]:
     """For each grid, what `agreement` takes: motion from each feature frame to the next, all cells that move count.
@@ -140,7 +140,7 @@ def true_motion(
     for first, last in itertools.pairwise(frame_index):
         flows = [flow(number) for number in range(first, last)]
         for pairs, grid in zip(found, grids, strict=True):
-            displacement, inside = follow(flows, grid)
+            displacement, inside = flow_displacement(flows, grid)
             pairs.append((displacement, inside & moves(displacement)))
     return found
 

@@ -8,8 +8,10 @@ import re
 
 import pytest
 
-from sifa_core.explain import Analysis, viewer
-from sifa_core.explain.html import embeddable_json, page_html, render_html
+from sifa_core.explain import viewer
+from sifa_core.explain.explanation import Explanation
+from sifa_core.explain.render.page import embeddable_json, page_html
+from tests.payloads import page_of
 
 HOSTILE = (
     "</script><script>alert(1)</script><!--<img src=x onerror=alert(1)> & "
@@ -18,15 +20,15 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def page(analysis: Analysis) -> str:
-    return render_html(analysis, query=(1, 20, 30), layer="res4.1", levels=2, target=3)
+def page(analysis: Explanation) -> str:
+    return page_of(analysis, query=(1, 20, 30), layer="res4.1", levels=2, target=3)
 
 
 def payload_of(page: str) -> dict:
     return json.loads(re.search(r'<script type="application/json" id="payload">(.*?)</script>', page, re.DOTALL)[1])
 
 
-def test_holds_the_payload_with_hashes_and_choice(page: str, analysis: Analysis) -> None:
+def test_holds_the_payload_with_hashes_and_choice(page: str, analysis: Explanation) -> None:
     payload = payload_of(page)
     assert payload["start"] == {"layer": "res4.1", "levels": 2, "query": [1, 20.0, 30.0]}
     assert payload["grad_cam"]["target"]["index"] == 3
@@ -50,11 +52,11 @@ def test_refers_to_nothing_outside(page: str) -> None:
     assert not re.search(r"@import|url\(|<link|src=\"(?!data:)", page)
 
 
-def test_untrusted_text_stays_data(analysis: Analysis) -> None:
+def test_untrusted_text_stays_data(analysis: Explanation) -> None:
     clip = dataclasses.replace(analysis.clip, source=dataclasses.replace(analysis.clip.source, name=HOSTILE))
-    hostile = Analysis.__new__(Analysis)
+    hostile = Explanation.__new__(Explanation)
     hostile.__dict__.update(analysis.__dict__, clip=clip)
-    page = render_html(hostile)
+    page = page_of(hostile)
     assert payload_of(page)["clip"]["name"] == HOSTILE
     assert page.count("<script") == 2
     assert "onerror=alert(1)>" not in page

@@ -6,32 +6,19 @@ import base64
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sifa_core.explain import viewer
-from sifa_core.explain.payload import viewer_payload
-
-if TYPE_CHECKING:
-    from sifa_core.explain.analysis import Analysis, Target
-    from sifa_core.explain.points import Query
+from sifa_core.explain.analysis import Analysis, Selection
+from sifa_core.explain.render.payload import viewer_payload
 
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
-def render_html(
-    analysis: Analysis,
-    *,
-    query: Query | None = None,
-    layer: str | None = None,
-    levels: int | None = None,
-    target: Target = None,
-) -> str:
-    """One self-contained page; see `viewer_payload` for the arguments and errors.
-
-    The page may run only its own script and styles and may not ask the network for anything.
-    """
-    payload = viewer_payload(analysis, query=query, layer=layer, levels=levels, target=target)
-    return page_html(payload)
+def html(analysis: Analysis, selection: Selection) -> bytes:
+    """One self-contained page. It may run only its own script and styles and may not ask the network for anything."""
+    evidence = analysis.stage_grad_cams(selection.target)
+    return page_html(viewer_payload(analysis, selection, evidence)).encode()
 
 
 def page_html(payload: dict[str, Any]) -> str:

@@ -24,19 +24,17 @@ File names and labels are untrusted text, here as they came: whoever shows them 
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sifa_core.errors import QueryError
-
-if TYPE_CHECKING:
-    from sifa_core.explain.analysis import Analysis, Target
-    from sifa_core.explain.points import Query
+from sifa_core.explain.analysis import Analysis, Selection, stage_of
+from sifa_core.explain.render.facts import clip_facts, finite, model_facts
+from sifa_core.inference import public_predictions
 
 FORMAT = "sifa-viewer/1"
 ARRAYS = ("offset", "weights", "saliency")
@@ -54,39 +52,39 @@ MOST_THUMBNAILS = 64
 
 def viewer_payload(
     analysis: Analysis,
-    *,
-    query: Query | None = None,
-    layer: str | None = None,
-    levels: int | None = None,
-    target: Target = None,
+    selection: Selection,
+    evidence: Mapping[str, NDArray[np.float32]],
     video: Sequence[tuple[str, float]] | None = None,
 ) -> dict[str, Any]:
     """The payload of `analysis` in the format described above.
 
-    `query`, `layer` and `levels` say what is shown first (by default the most salient place of the middle frame in
-    `Analysis.clear_layer`, with as many levels as it has); `target` is the class that Grad-CAM explains, by default the
-    one that is predicted. `video` is what `predict_video` says of the video that the clip is from.
-
-    Raises QueryError for a layer, point, number of levels or class that does not exist.
+    `selection` says what is shown first; `evidence` is that of its class, see `Analysis.stage_grad_cams`; `video` is
+    what `predict_video` says of the video that the clip is from.
     """
-    chosen = analysis.select(query, layer, levels, target)
+    clip, info = analysis.clip, analysis.info
     return {
         "format": FORMAT,
-        "clip": _clip_facts(analysis),
-        "model": _model_facts(analysis),
-        "predictions": _predictions(analysis, analysis.predictions),
-        "video": None if video is None else _predictions(analysis, video),
+        "clip": clip_facts(clip)
+        | {
+            "duration": finite(clip.source.duration),
+            "frames": clip.num_frames,
+            "first_time": finite(clip.timestamps[0]),
+            "last_time": finite(clip.timestamps[-1]),
+        },
+        "model": model_facts(info) | {"classes": len(info.labels)},
+        "predictions": public_predictions(info, analysis.predictions, SHOWN_PREDICTIONS),
+        "video": public_predictions(info, video, SHOWN_PREDICTIONS),
         "frames": _frames(analysis),
         "thumbnails": _thumbnails(analysis),
         "layers": [_layer(analysis, name) for name in analysis.layers],
-        "grad_cam": _grad_cam(analysis, chosen.target),
-        "start": {"layer": chosen.layer, "levels": chosen.levels, "query": list(chosen.query)},
+        "grad_cam": _grad_cam(info.labels, selection.target, evidence),
+        "start": {"layer": selection.layer, "levels": selection.levels, "query": list(selection.query)},
     }
 
 
 def light_payload(payload: dict[str, Any], largest: int = LARGEST) -> dict[str, Any]:
     """The payload, without the arrays of the layers that are not shown first if it has more than `largest` bytes."""
-    if len(json.dumps(payload)) <= largest:
+    if _text_bytes(payload) <= largest:
         return payload
     names = [layer["name"] for layer in payload["layers"]]
     shown = names.index(payload["start"]["layer"])
@@ -122,44 +120,11 @@ def encode_jpeg(picture: NDArray[np.uint8], short_side: int, quality: int) -> st
     return base64.b64encode(encoded.tobytes()).decode("ascii")
 
 
-def _clip_facts(analysis: Analysis) -> dict[str, Any]:
-    clip = analysis.clip
-    return {
-        "name": clip.source.name,
-        "sha256": clip.sha256,
-        "width": clip.width,
-        "height": clip.height,
-        "fps": _finite(clip.source.fps),
-        "duration": _finite(clip.source.duration),
-        "frames": clip.num_frames,
-        "first_time": _finite(clip.timestamps[0]),
-        "last_time": _finite(clip.timestamps[-1]),
-    }
-
-
-def _model_facts(analysis: Analysis) -> dict[str, Any]:
-    info = analysis.info
-    return {
-        "name": info.name,
-        "status": info.status,
-        "source": info.source,
-        "sha256": info.sha256,
-        "classes": len(info.labels),
-    }
-
-
-def _predictions(analysis: Analysis, found: Sequence[tuple[str, float]]) -> list[dict[str, Any]] | None:
-    if not analysis.info.is_trained:
-        return None
-    best = found[:SHOWN_PREDICTIONS]
-    return [{"label": label, "probability": _finite(probability)} for label, probability in best]
-
-
 def _frames(analysis: Analysis) -> list[dict[str, Any]]:
     return [
         {
             "index": index,
-            "time": _finite(analysis.clip.timestamps[index]),
+            "time": finite(analysis.clip.timestamps[index]),
             "picture": encode_jpeg(analysis.clip.frames[index], PICTURE_SIDE, PICTURE_QUALITY),
         }
         for index in analysis.frame_index
@@ -184,7 +149,7 @@ def _layer(analysis: Analysis, name: str) -> dict[str, Any]:
     statistics = analysis.offset_statistics(name).to_dict()
     return {
         "name": name,
-        "stage": _stage(name),
+        "stage": stage_of(name),
         "kernel_size": trace.kernel_size,
         "rows": grid.rows,
         "columns": grid.columns,
@@ -197,20 +162,17 @@ def _layer(analysis: Analysis, name: str) -> dict[str, Any]:
     }
 
 
-def _grad_cam(analysis: Analysis, target: int) -> dict[str, Any]:
+def _grad_cam(labels: Sequence[str], target: int, evidence: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
     stages = {}
-    for name in analysis.layers:
-        if _stage(name) not in stages:
-            cells = analysis.grad_cam_cells(name, target)
-            rows, columns = cells.shape[1:]
-            stages[_stage(name)] = {"rows": rows, "columns": columns, "cells": encode_float16(cells)}
-    return {"target": {"index": target, "label": analysis.info.labels[target]}, "stages": stages}
+    for stage, cells in evidence.items():
+        rows, columns = cells.shape[1:]
+        stages[stage] = {"rows": rows, "columns": columns, "cells": encode_float16(cells)}
+    return {"target": {"index": target, "label": labels[target]}, "stages": stages}
 
 
-def _stage(layer: str) -> str:
-    return layer.split(".")[0]
-
-
-def _finite(value: Any) -> float:
-    """JSON has no NaN and no infinity."""
-    return float(np.nan_to_num(float(value)))
+def _text_bytes(value: Any) -> int:
+    """Bytes of all texts within a payload: its pictures and arrays, beside which the rest is small."""
+    if isinstance(value, str):
+        return len(value)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sum(map(_text_bytes, parts))

@@ -1,4 +1,4 @@
-"""Controls that keep an explanation honest: the same clip without its motion, or the same network without its offsets.
+"""Controls that keep an explanation honest: the same clip without its motion.
 
 Attention is not an explanation by itself. Where a prediction survives a clip that has lost what it should rest on, it
 rests on something else.
@@ -6,18 +6,13 @@ rests on something else.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import nn
-
 from sifa_core.data import Clip
-from sifa_core.explain.analysis import Analysis, analyze
-from sifa_core.layers import SIFA
-from sifa_core.models import VideoModel
+from sifa_core.explain.analysis import Analysis
+from sifa_core.inference import public_predictions
 
 MEANINGS = {
     "frozen": "The middle frame all the time. Nothing moves, so whatever rests on motion must go.",
@@ -90,9 +85,7 @@ class Control:
         return {
             "name": self.name,
             "meaning": self.meaning,
-            "predictions": [{"label": label, "probability": value} for label, value in analysis.predictions]
-            if trained
-            else None,
+            "predictions": public_predictions(analysis.info, analysis.predictions),
             "label": self.label if trained else None,
             "change": self.change if trained else None,
             "offset_statistics": {name: analysis.offset_statistics(name).to_dict() for name in analysis.layers},
@@ -114,23 +107,6 @@ def run_controls(analysis: Analysis, seed: int = 0) -> Iterator[Control]:
     label, original = analysis.predictions[0]
     found: dict[str, float] = {}
     for name, clip in control_clips(analysis.clip, analysis.model.temporal_stride, seed).items():
-        control = analyze(analysis.model, clip)
+        control = analysis.on(clip)
         found[name] = dict(control.predictions)[label]
         yield Control(name, control, label, original, found[name], found["frozen"])
-
-
-def without_offsets(model: VideoModel) -> VideoModel:
-    """The same network on the regular grid: every offset is zero (SIFA_R of Table 1a, with the weights of SIFA).
-
-    A model of its own that shares its parameters with `model`, so it takes next to no memory.
-    """
-    shared: list[Any] = [*model.parameters(), *model.buffers()]
-    regular = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
-    for block in (module for module in regular.modules() if isinstance(module, SIFA)):
-        block.offset.register_forward_hook(_zeros)
-    regular.info = replace(model.info, name=f"{model.info.name} without offsets")
-    return regular
-
-
-def _zeros(_: nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
-    return torch.zeros_like(output)

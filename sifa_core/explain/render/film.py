@@ -1,8 +1,5 @@
-"""A query followed through time, as a short film: from frame to frame it is carried to where attention looked.
-
-The query starts where it was asked for. In every pair of frames its points move from the regular grid to where the
-offsets put them; then the query goes on, in the next frame, by the mean displacement of its points weighted by the size
-of their attention. It is no tracker: the network was never told to follow anything, and where its points go is shown.
+"""The trail of a query as a short film, GIF or MP4: in every pair of frames its points move from the regular grid to
+where the offsets put them; then the query goes on from there in the next frame.
 
 Legend: P points, H x W pixels of a picture; coordinates are pixels of the clip as shown, (x, y).
 """
@@ -11,11 +8,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import matplotlib
 import numpy as np
@@ -23,8 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from sifa_core.explain.analysis import Analysis, Selection
-from sifa_core.explain.figure5 import LINK_COLOUR, QUERY_COLOUR, WEIGHT_MAP
-from sifa_core.explain.points import SamplingPoints
+from sifa_core.explain.render.facts import provenance
+from sifa_core.explain.render.figure5 import LINK_COLOUR, QUERY_COLOUR, WEIGHT_MAP
+from sifa_core.explain.studies.trail import TrailStep, trail
 
 Picture = NDArray[np.uint8]
 
@@ -41,34 +37,10 @@ MARK_COLOURS = 32
 """Of a GIF's 256 colours, those kept for the weights."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """One pair of frames on the way."""
-
-    points: SamplingPoints
-    displacement: tuple[float, float]
-    """(dx, dy), pixels: mean of point minus query, each point counting by the size of its weight."""
-
-
-def follow(analysis: Analysis, selection: Selection) -> list[Step]:
-    """The way of a query from its own frame to the last one that attends to anything, one step for each frame."""
-    t, x, y = selection.query
-    width, height = analysis.clip.width, analysis.clip.height
-    steps = []
-    for now in range(t, len(analysis.traces[selection.layer].offset)):
-        points = analysis.sampling_points((now, x, y), selection.layer, selection.levels)
-        share = np.abs(points.weights)
-        share = share / share.sum() if share.sum() > 0 else np.full(len(share), 1 / len(share))
-        dx, dy = (float(value) for value in share @ (points.points - (x, y)))
-        steps.append(Step(points, (dx, dy)))
-        x, y = min(max(x + dx, 0.0), width - 1.0), min(max(y + dy, 0.0), height - 1.0)
-    return steps
-
-
 def film(analysis: Analysis, selection: Selection) -> Iterator[Picture]:
     """The pictures of the film, uint8 [H, W, 3] with even sides, FRAMES_PER_SECOND of them a second."""
     painter = _Painter(analysis, selection)
-    for step in follow(analysis, selection):
+    for step in trail(analysis, selection):
         painter.start(step)
         for number in range(STILL + MOVING + SHOWN):
             part = min(max((number - STILL + 1) / MOVING, 0.0), 1.0)
@@ -76,8 +48,8 @@ def film(analysis: Analysis, selection: Selection) -> Iterator[Picture]:
             yield painter.paint(step, eased)
 
 
-def write_gif(analysis: Analysis, selection: Selection, comment: str) -> bytes:
-    """The film as an animated GIF that runs for ever; `comment` goes into the file."""
+def gif(analysis: Analysis, selection: Selection) -> bytes:
+    """The film as an animated GIF that runs for ever."""
     pictures = [Image.fromarray(picture) for picture in film(analysis, selection)]
     palette = _palette(pictures)
     reduced = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
@@ -89,16 +61,19 @@ def write_gif(analysis: Analysis, selection: Selection, comment: str) -> bytes:
         append_images=reduced[1:],
         duration=1000 // FRAMES_PER_SECOND,
         loop=0,
-        comment=comment.encode(),
+        comment="; ".join(provenance(analysis).values()).encode(),
     )
     return buffer.getvalue()
 
 
-def write_mp4(analysis: Analysis, selection: Selection, facts: dict[str, str]) -> bytes:
-    """The film as H.264 in MP4, which every browser and presentation plays; `facts` goes into the file."""
+def mp4(analysis: Analysis, selection: Selection) -> bytes:
+    """The film as H.264 in MP4, which every browser and presentation plays."""
+    import av  # whoever explains need not have PyAV
+
+    facts = provenance(analysis)
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
-        container.metadata.update(facts)
+        container.metadata.update({"title": facts["Title"], "comment": facts["Description"]})
         stream = None
         for picture in film(analysis, selection):
             if stream is None:
@@ -151,7 +126,7 @@ class _Painter:
         self.ground = Image.new("RGB", self.size)
         self.colours = _weight_colours(256)
 
-    def start(self, step: Step) -> None:
+    def start(self, step: TrailStep) -> None:
         """Draw the frames and captions of a step."""
         clip, info, points = self.analysis.clip, self.analysis.info, step.points
         sheet = Image.new("RGB", (self.size[0] * SHARPNESS, self.size[1] * SHARPNESS), PAPER)
@@ -173,7 +148,7 @@ class _Painter:
             sheet.paste(pasted, (self._left(number) * SHARPNESS, self.top * SHARPNESS))
         self.ground = sheet
 
-    def paint(self, step: Step, part: float) -> Picture:
+    def paint(self, step: TrailStep, part: float) -> Picture:
         """The step with its points `part` (0..1) of the way from the regular grid to where the offsets put them."""
         sheet, points = self.ground.copy(), step.points
         draw = ImageDraw.Draw(sheet)
