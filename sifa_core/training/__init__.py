@@ -1,10 +1,24 @@
 """Training and evaluation. `train(load_config("configs/..."))` is a whole run; `evaluate` measures a model."""
 
+from typing import TYPE_CHECKING
+
+from sifa_core.lazy import lazy_names
 from sifa_core.training.config import TrainConfig, load_config
 from sifa_core.training.evaluate import Evaluation, evaluate, summary, write_report
-from sifa_core.training.loop import TrainingError, TrainResult, train
-from sifa_core.training.offsets import offset_report
-from sifa_core.training.protocol import evaluate_checkpoint
+
+if TYPE_CHECKING:
+    from sifa_core.training.loop import TrainingError, TrainResult, train
+    from sifa_core.training.offsets import offset_report
+    from sifa_core.training.protocol import evaluate_checkpoint
+else:  # the training loop needs Accelerate, measuring does not
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "sifa_core.training.loop": ("TrainResult", "TrainingError", "train"),
+            "sifa_core.training.offsets": ("offset_report",),
+            "sifa_core.training.protocol": ("evaluate_checkpoint",),
+        },
+    )
 
 __all__ = [
     "Evaluation",
