@@ -33,7 +33,7 @@ wheel-check: .venv/dev.done browser
 
 # A benchmark has the machine to itself, so here waiting threads may spin: waking them costs 0.1 ms a call.
 bench: .venv/dev.done
-	env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT $(BIN)/python -m sifa_core bench --readme README.md
+	env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT $(BIN)/python -m sifa_core bench --readme docs/operator.md
 
 gpu-check: .venv/dev.done
 	$(BIN)/python -m benchmarks.gpu_check

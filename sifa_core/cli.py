@@ -20,11 +20,7 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
-    parser = _Parser(prog="sifa", description="Explore video clips with inter-frame attention (SIFA).")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for module in (app, clips, training, profile, export, bench):
-        module.add(commands)
-    options = parser.parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
         options.run(options)
     except SifaError as error:
@@ -40,6 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Stopped.", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; `options.run(options)` runs the one that was named."""
+    parser = _Parser(prog="sifa", description="Explore video clips with inter-frame attention (SIFA).")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for module in (app, clips, training, profile, export, bench):
+        module.add(commands)
+    return parser
 
 
 class _Parser(argparse.ArgumentParser):
