@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -178,11 +179,28 @@ def summary(result: Evaluation) -> str:
     return "\n".join([*lines, *([report] if report else [])])
 
 
-def write_report(result: Evaluation, folder: str | Path) -> tuple[Path, Path]:
-    """Write evaluation.json and confusion.html (works without a network) into `folder`; returns both paths.
+def write_report(result: Evaluation, folder: str | Path) -> tuple[Path, ...]:
+    """Write evaluation.json and confusion.html (works without a network) into `folder`; returns their paths.
 
-    Raises ExportError.
+    Without Plotly there is a warning instead of confusion.html. Raises ExportError.
     """
+    folder = writable_folder(folder)
+    data, page = folder / "evaluation.json", folder / "confusion.html"
+    try:
+        data.write_text(json.dumps(result.to_dict(), indent=1), encoding="utf-8")
+        try:
+            figure = _confusion_figure(result)
+        except ModuleNotFoundError:
+            warnings.warn(f"{page.name} is not written, because Plotly is not installed.", stacklevel=2)
+            return (data,)
+        figure.write_html(page, include_plotlyjs=True)
+    except OSError as error:
+        raise ExportError(f"The folder {folder} cannot be written to: {error.strerror or error}.") from error
+    return data, page
+
+
+def _confusion_figure(result: Evaluation) -> Any:
+    """The confusion matrix to look at, a Plotly figure."""
     import plotly.graph_objects as go  # only needed here, and slow to import
 
     totals = np.maximum(result.confusion.sum(axis=1, keepdims=True), 1)
@@ -202,14 +220,7 @@ def write_report(result: Evaluation, folder: str | Path) -> tuple[Path, Path]:
     title = f"Top-1 {100 * result.accuracy:.1f} % of {result.count} videos<br><sub>{result.protocol}</sub>"
     figure.update_layout(title=title, xaxis_title="predicted", yaxis_title="true", height=760)
     figure.update_yaxes(autorange="reversed")
-    folder = writable_folder(folder)
-    data, page = folder / "evaluation.json", folder / "confusion.html"
-    try:
-        data.write_text(json.dumps(result.to_dict(), indent=1), encoding="utf-8")
-        figure.write_html(page, include_plotlyjs=True)
-    except OSError as error:
-        raise ExportError(f"The folder {folder} cannot be written to: {error.strerror or error}.") from error
-    return data, page
+    return figure
 
 
 def writable_folder(folder: str | Path) -> Path:

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from sifa_core.data.datasets import ClipDataset, MotionDataset, View, open_dataset
+from sifa_core.data import datasets
+from sifa_core.data.datasets import ClipDataset, MotionDataset
 from sifa_core.data.datasets.base import Batch, collate
 from sifa_core.data.motion15 import MotionConfig
 from sifa_core.training.config import DataConfig, TrainConfig
@@ -42,8 +43,8 @@ def training_data(config: TrainConfig, world: int = 1) -> ClipDataset:
             between=data.between_steps * group * config.run.accumulation,
             with_motion=config.optimizer.offset_target == "motion",
         )
-    view = View(data.num_frames, data.stride, data.crop, data.short_sides, data.flip, seed=config.run.seed)
-    return open_dataset(data.kind, data.train, root=data.root, labels=data.labels, view=view)
+    view = datasets.View(data.num_frames, data.stride, data.crop, data.short_sides, data.flip, seed=config.run.seed)
+    return datasets.open_dataset(data.kind, data.train, root=data.root, labels=data.labels, view=view)
 
 
 def validation_data(
@@ -55,8 +56,8 @@ def validation_data(
     """
     if data.kind == "motion15":
         return MotionDataset("val", data.val_size, motion_config(data), seed=data.seed)
-    view = View(data.num_frames, data.stride, data.crop, training=False, clips=clips, crops=crops)
-    return open_dataset(data.kind, data.val, root=data.root, labels=data.labels, view=view, names=names)
+    view = datasets.View(data.num_frames, data.stride, data.crop, training=False, clips=clips, crops=crops)
+    return datasets.open_dataset(data.kind, data.val, root=data.root, labels=data.labels, view=view, names=names)
 
 
 class EndlessSampler(Sampler[list[tuple[int, int]]]):

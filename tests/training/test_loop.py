@@ -21,7 +21,7 @@ from app.service import Service
 from sifa_core.cli import main
 from sifa_core.data.motion15 import LABELS, MotionConfig, make_dataset
 from sifa_core.errors import ConfigError, ExportError
-from sifa_core.explain.analysis import predict
+from sifa_core.inference import predict
 from sifa_core.models import load_model
 from sifa_core.training import TrainingError, evaluate, load_config, run, train
 from sifa_core.training.build import build_model

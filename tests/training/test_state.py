@@ -4,7 +4,7 @@ import pytest
 
 from sifa_core.errors import ConfigError
 from sifa_core.training.config import TrainConfig, from_dict
-from sifa_core.training.state import check_config, keep_config
+from sifa_core.training.state import check_config, claim_folder
 
 BASE = {
     "model": {"fields": {"layers": [1, 1, 1, 1]}},
@@ -28,7 +28,7 @@ def settings(**changes: dict) -> TrainConfig:
     ],
 )
 def test_what_may_change_when_a_run_goes_on(tmp_path, changes):
-    keep_config(tmp_path, settings())
+    claim_folder(tmp_path, settings())
     check_config(tmp_path, settings(**changes))
 
 
@@ -44,14 +44,14 @@ def test_what_may_change_when_a_run_goes_on(tmp_path, changes):
     ],
 )
 def test_what_makes_another_run(tmp_path, changes, said):
-    keep_config(tmp_path, settings())
+    claim_folder(tmp_path, settings())
     with pytest.raises(ConfigError, match=said):
         check_config(tmp_path, settings(**changes))
 
 
 def test_states_that_are_not_gone_on_with_go(tmp_path):
     (tmp_path / "state-6").mkdir()
-    keep_config(tmp_path, settings())
+    claim_folder(tmp_path, settings())
     assert (tmp_path / "state-6").is_dir()
-    keep_config(tmp_path, settings(run={"resume": False}))
+    claim_folder(tmp_path, settings(run={"resume": False}))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml"]
