@@ -46,6 +46,19 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert loaded.split() == []
 
 
+def test_the_command_line_is_read_before_anything_heavy_is_loaded() -> None:
+    loaded = run(
+        f"""
+        from sifa_core.cli import main
+        try:
+            main(["app", "--help"])
+        except SystemExit:
+            print("loaded:", *(name for name in {("torch", "numpy", "cv2", *BARE)} if name in sys.modules))
+        """
+    )
+    assert loaded.endswith("loaded:\n")
+
+
 def test_models_are_built_without_what_reads_videos() -> None:
     loaded = run(
         f"""
