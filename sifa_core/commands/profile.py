@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sifa_core.commands.options import Bar, whole_number
 from sifa_core.errors import ConfigError, ModelError
+from sifa_core.fields import parse_key_values
 
 if TYPE_CHECKING:
     from sifa_core.profile import Comparison, Cost, Latency
@@ -56,7 +57,7 @@ def _profile(options: argparse.Namespace) -> None:
         return
     from sifa_core.profile import measure_cost
 
-    size, switches = _size(options.size), dict(map(_switch, options.switches))
+    size, switches = _size(options.size), parse_key_values(options.switches)
     name, switches = _architecture(options.model, switches)
     cost = measure_cost(name, frames=options.frames, size=size, clips=options.clips, preset=options.preset, **switches)
     latency = None if options.no_latency else _latency(name, options, cost.shape, switches)
@@ -175,14 +176,3 @@ def _size(numbers: list[int] | None) -> tuple[int, int] | None:
     if len(numbers) > 2:
         raise ConfigError(f"--size takes one or two numbers, not {len(numbers)}.")
     return numbers[0], numbers[-1]
-
-
-def _switch(text: str) -> tuple[str, Any]:
-    """KEY=VALUE; the value is read as JSON where it is JSON, else as text."""
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise ConfigError(f"The switch {text!r} is not of the form key=value.")
-    try:
-        return key, json.loads(value)
-    except json.JSONDecodeError:
-        return key, value

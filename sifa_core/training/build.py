@@ -28,7 +28,7 @@ def build_model(config: TrainConfig, labels: tuple[str, ...]) -> VideoModel:
     towards the next frame in a network that also looks back.
     """
     data, model = config.data, config.model
-    switches = {"num_frames": data.num_frames, "input_size": data.crop, **model.switches, "num_classes": len(labels)}
+    switches = {"num_frames": data.num_frames, "input_size": data.crop, **model.fields, "num_classes": len(labels)}
     from_images = model.weights == IMAGENET or _is_image_network(model.weights)
     network = create_model(model.name, weights=model.weights if from_images else None, **switches)
     if model.weights and not from_images:
