@@ -144,9 +144,7 @@ def _real_clips(model: VideoModel, folder: Path) -> list[dict[str, Any]]:
     for path in sorted(folder.glob("*.mp4")):
         clip = read_clip(path, model.info.num_frames)
         found = {"top3": predict(model, clip), "video_top3": predict_video(model, path)}
-        top = {
-            key: [[label, round(value, 3)] for label, value in best[:3]] for key, best in found.items()
-        }
+        top = {key: [[label, round(value, 3)] for label, value in best[:3]] for key, best in found.items()}
         rows.append({"clip": path.stem, "stride": clip.source.stride, **top})
     return rows
 

@@ -143,7 +143,7 @@ def test_public_names_are_written_once_for_the_checker_and_once_for_the_interpre
     ("command", "package", "sentence"),
     [
         (["train", "configs/motion15_sifa_net_tiny.yaml"], "accelerate", 'pip install "sifa-explorer[train]"'),
-        (["evaluate"], "yaml", 'pip install "sifa-explorer[train]"'),
+        (["evaluate", "--config", "motion15_sifa_net_tiny"], "omegaconf", "which sifa-explorer installs"),
         (["predict", "assets/clips/cockatoo_moves_right.mp4"], "av", "which sifa-explorer installs"),
         (["app", "--device", "cpu"], "gradio", 'pip install "sifa-explorer[app]"'),
     ],
