@@ -35,6 +35,8 @@ class ClipSource:
     codec: str = ""
     rotation: int = 0
     """Degrees clockwise by which the stored picture was turned to show it: 0, 90, 180 or 270."""
+    dynamic_range: str = "SDR"
+    """Of the stored video: "SDR", "HDR (PQ)" or "HDR (HLG)". Frames are always SDR."""
     variable_frame_rate: bool = False
     stride: int = 1
     """Source frames (of usual length) from one frame of the clip to the next."""

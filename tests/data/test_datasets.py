@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from sifa_core.data import decode, opening
+from sifa_core.data import container, decode
 from sifa_core.data.datasets import DatasetError, Failures, MotionDataset, View, collate, open_dataset
 from sifa_core.data.datasets.formats import read_list, read_names
 from sifa_core.data.limits import DATASET_LIMITS, Limits
@@ -183,7 +183,7 @@ def test_a_training_crop_shows_as_much_as_in_the_papers_ratio(tmp_path):
 def test_videos_of_a_data_set_may_be_longer_and_slower_than_those_of_the_page(tmp_path, monkeypatch):
     monkeypatch.setattr(decode, "Limits", lambda: pytest.fail("the limits of the page are for the page"))
     now = itertools.count(step=1000)
-    monkeypatch.setattr(opening.time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(container.time, "monotonic", lambda: float(next(now)))
     frames = np.zeros((70, 32, 32, 3), np.uint8)
     _write_mp4(tmp_path / "long.mp4", frames, 1)  # 70 s, beyond the page's 60
     (tmp_path / "one.txt").write_text("long.mp4 0\n")
