@@ -15,7 +15,8 @@ import torch
 
 from sifa_core.data import container, decode
 from sifa_core.data.datasets import DatasetError, Failures, MotionDataset, View, collate, open_dataset
-from sifa_core.data.datasets.formats import read_list, read_names
+from sifa_core.data.datasets.formats import read_list
+from sifa_core.data.datasets.names import read_names
 from sifa_core.data.limits import DATASET_LIMITS, Limits
 from sifa_core.data.motion15 import MotionConfig, render
 from sifa_core.data.motion15.writer import _write_mp4
@@ -60,7 +61,7 @@ def test_lists_with_names_and_header(videos, tmp_path):
     data = open_dataset("list", str(listing), root=str(videos), labels=str(labels), view=TRAIN)
     assert [entry.label for entry in data.entries] == [2, 0]
     assert data.labels == ("jumping", "sitting", "running")
-    assert read_list(listing, videos)[1] == ("jumping", "running")
+    assert read_list(listing, videos).labels == ("jumping", "running")
 
 
 def test_kinetics_csv_flat_and_in_folders(tmp_path):
