@@ -22,7 +22,8 @@ class ClipSource:
     name: str
     """File name without its folder, for display. It is untrusted text: show it as text only."""
     sha256: str
-    """Hex digest of the file's bytes; of the frames' bytes for clips made from arrays and for controls."""
+    """Hex digest of the file's bytes; of the frames' bytes for clips made from arrays and for controls;
+    empty for what training reads (`read_frames`), where nobody asks for it."""
     width: int
     """Pixels as shown: after rotation and pixel-shape correction, before any reduction."""
     height: int

@@ -19,6 +19,7 @@ from sifa_core.data.limits import Limits
 from sifa_core.data.motion_energy import motion_between
 from sifa_core.data.sampling import Window, auto_window, is_variable, uniform_clips
 from sifa_core.data.scan import Scan, pictures, scan_video
+from sifa_core.data.window import read_window
 from sifa_core.errors import BrokenVideoError, ClipError, ClipTooShortError
 
 _MOST_FRAMES = 256
@@ -63,7 +64,7 @@ def read_clip(
         window = auto_window(timestamps, motion, num_frames, start=start, stride=stride)
         asked_stride = None if stride == "auto" else stride
         frames = pictures(file, limits, found, window.indices)
-        return _clip(path, file, found, timestamps, window, asked_stride, frames)
+        return _clip(path, file.sha256, found, timestamps, window, asked_stride, frames)
 
 
 def read_views(
@@ -90,12 +91,18 @@ def read_views(
         window = auto_window(timestamps, motion_between(found.thumbnails), num_frames)
         spread = np.unique(uniform_clips(timestamps, num_frames, window.stride, views), axis=0)
         frames = pictures(file, limits, found, window.indices)
-        clip = _clip(path, file, found, timestamps, window, None, frames)
+        clip = _clip(path, file.sha256, found, timestamps, window, None, frames)
         needed = np.unique(spread)
         frames = pictures(file, limits, found, needed, view_short_side)
         return clip, [
             _clip(
-                path, file, found, timestamps, Window(each, window.stride), None, frames[np.searchsorted(needed, each)]
+                path,
+                file.sha256,
+                found,
+                timestamps,
+                Window(each, window.stride),
+                None,
+                frames[np.searchsorted(needed, each)],
             )
             for each in spread
         ]
@@ -110,16 +117,38 @@ def read_frames(
 ) -> Clip:
     """Read the frames that a sampler chooses once it knows when each frame is shown; for training and evaluation.
 
+    Where the packets of a file tell when its frames are shown, only what the chosen ones need is decoded; the frames
+    are the same as if everything were. The file is not hashed: `clip.sha256` is empty.
     Raises as `read_clip` does.
     """
     limits = limits or Limits()
     _check_number("max_short_side", max_short_side, 1, None)
+    choose = _Once(choose)
     with open_file(path, limits) as file:
-        found = scan_video(file, limits, max_short_side, thumbnails=False)
-        timestamps = _checked_timestamps(file, limits, found, 0)
-        window = choose(timestamps)
-        frames = pictures(file, limits, found, window.indices)
-        return _clip(path, file, found, timestamps, window, None, frames)
+        quick = read_window(file, limits, choose, max_short_side)
+        if quick is not None:
+            found, window, frames = quick
+            timestamps = np.asarray(found.timestamps, np.float64)
+        else:
+            found = scan_video(file, limits, max_short_side, thumbnails=False)
+            timestamps = _checked_timestamps(file, limits, found, 0)
+            window = choose(timestamps)
+            frames = pictures(file, limits, found, window.indices)
+        return _clip(path, "", found, timestamps, window, None, frames)
+
+
+class _Once:
+    """A sampler that is asked once for the same times, so that a second reading draws no further random numbers."""
+
+    def __init__(self, choose: Choose) -> None:
+        self._choose = choose
+        self._answers: dict[bytes, Window] = {}
+
+    def __call__(self, timestamps: NDArray[np.float64]) -> Window:
+        key = timestamps.tobytes()
+        if key not in self._answers:
+            self._answers[key] = self._choose(timestamps)
+        return self._answers[key]
 
 
 def _checked_timestamps(file: VideoFile, limits: Limits, found: Scan, start: int) -> NDArray[np.float64]:
@@ -137,7 +166,7 @@ def _checked_timestamps(file: VideoFile, limits: Limits, found: Scan, start: int
 
 def _clip(
     path: str | os.PathLike[str],
-    file: VideoFile,
+    sha256: str,
     found: Scan,
     timestamps: NDArray[np.float64],
     window: Window,
@@ -148,7 +177,7 @@ def _clip(
     average_interval = float(timestamps[-1] / (len(timestamps) - 1))
     source = ClipSource(
         name=display_name(path),
-        sha256=file.sha256,
+        sha256=sha256,
         width=found.show.shown_width,
         height=found.show.shown_height,
         fps=1.0 / average_interval,

@@ -89,7 +89,7 @@ def scan_video(file: VideoFile, limits: Limits, max_short_side: int, *, thumbnai
             found.show = presentation(frame, aspect, max_short_side, opened.crop)
             first_size = (frame.width, frame.height)
             found.transfer = frame.color_trc
-            _check_shape(file.name, found.show, limits)
+            check_shape(file.name, found.show, limits)
         found.size_changes |= (frame.width, frame.height) != first_size
         found.interlaced |= frame.interlaced_frame
         found.damage.packets += bool(frame.is_corrupt)
@@ -220,7 +220,8 @@ def _thumbnail(
     return np.ascontiguousarray(small.to_ndarray(), np.uint8)
 
 
-def _check_shape(name: str, show: Presentation, limits: Limits) -> None:
+def check_shape(name: str, show: Presentation, limits: Limits) -> None:
+    """Raises ClipTooLargeError for pictures that are too long for their width."""
     sides = sorted((show.shown_width, show.shown_height))
     if sides[1] > limits.max_aspect_ratio * sides[0]:
         raise ClipTooLargeError(
