@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -132,6 +133,8 @@ def read_frames(
         else:
             found = scan_video(file, limits, max_short_side, thumbnails=False)
             timestamps = _checked_timestamps(file, limits, found, 0)
+            assert found.show is not None
+            found.show = replace(found.show, in_one_step=True)
             window = choose(timestamps)
             frames = pictures(file, limits, found, window.indices)
         return _clip(path, "", found, timestamps, window, None, frames)

@@ -93,7 +93,7 @@ def _read(
         if (frame.width, frame.height) != (context.width, context.height) or frame.interlaced_frame or frame.is_corrupt:
             raise _NotPlainError
         if frames is None:
-            found.show = presentation(frame, stream.sample_aspect_ratio, max_short_side, crop)
+            found.show = presentation(frame, stream.sample_aspect_ratio, max_short_side, crop, in_one_step=True)
             found.transfer = frame.color_trc
             check_shape(file.name, found.show, limits)
             check_clip_size(file.name, len(window.indices), found.show, limits)

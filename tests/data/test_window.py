@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,7 @@ def everything(path, side):
     """Times and all frames by decoding from beginning to end."""
     with open_file(path, Limits()) as file:
         found = scan_video(file, Limits(), side, thumbnails=False)
+        found.show = replace(found.show, in_one_step=True)
         return np.array(found.timestamps), pictures(file, Limits(), found, np.arange(len(found.timestamps)))
 
 
@@ -134,3 +137,16 @@ def test_damage_is_no_reason_to_fail(videos):
     assert shapes <= {(8, 64, 96, 3)}
     assert all(text.startswith("hurt.mp4") for text in failures)
     assert len(shapes) + len(failures) > 0
+
+
+def test_one_step_gives_what_two_steps_give(videos):
+    """Reduced while colours are converted, or after it: the same picture within little."""
+    path = videos.write("a.mp4", 12, size=(320, 240))
+    with open_file(path, Limits()) as file:
+        found = scan_video(file, Limits(), 90, thumbnails=False)
+        two = pictures(file, Limits(), found, np.arange(12)).astype(int)
+        found.show = replace(found.show, in_one_step=True)
+        one = pictures(file, Limits(), found, np.arange(12)).astype(int)
+    assert one.shape == two.shape == (12, 90, 120, 3)
+    assert np.abs(one - two).mean() < 0.5
+    assert np.abs(one - two).max() <= 12
