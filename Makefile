@@ -1,6 +1,7 @@
 # make app      set up .venv and serve the page on 127.0.0.1:7860   (MODEL=own.safetensors COMPARE=other.safetensors PORT=8000)
 # make test     set up everything and run all tests, browser tests included
-# make check    lint, format and types
+# make check    lint, format, types and floors
+# make wheel-check  build the wheel, install it outside the repository, and use its commands and its page there
 # make bench    measure the operator and the models on this machine
 # make gpu-check  the same checks and figures for the CUDA kernels, as a report to paste
 
@@ -13,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: app test check bench gpu-check browser clean
+.PHONY: app test check wheel-check bench gpu-check browser clean
 
 app: .venv/app.done
 	$(BIN)/python app/main.py --host $(HOST) --port $(PORT) $(if $(MODEL),--model "$(MODEL)") $(if $(COMPARE),--compare "$(COMPARE)")
@@ -25,10 +26,14 @@ check: .venv/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+wheel-check: .venv/dev.done browser
+	$(BIN)/python -m pytest tests/install/wheel.py
 
 # A benchmark has the machine to itself, so here waiting threads may spin: waking them costs 0.1 ms a call.
 bench: .venv/dev.done
-	env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT $(BIN)/python -m sifa_core bench --readme README.md
+	env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT $(BIN)/python -m sifa_core bench --readme docs/operator.md
 
 gpu-check: .venv/dev.done
 	$(BIN)/python -m benchmarks.gpu_check

@@ -26,7 +26,7 @@ class Kept:
 
     analysis: Analysis
     payload: dict[str, Any]
-    """See `sifa_core.explain.payload`."""
+    """See `sifa_core.explain.render.payload`."""
     extras: dict[str, Any] = field(default_factory=dict)
     """What tabs have worked out for it, by name; put there by `AnalysisCache.add`."""
 

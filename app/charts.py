@@ -12,8 +12,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sifa_core.explain.points import SamplingPoints
-from sifa_core.explain.series import MotionSeries
 from sifa_core.explain.statistics import OffsetStatistics
+from sifa_core.explain.studies.series import MotionSeries
 from sifa_core.paper import Result
 
 BLUE, ORANGE, GREEN, PURPLE = "#3b82e0", "#d97706", "#22a060", "#a855f7"

@@ -18,7 +18,7 @@ from app.visit import LAST, QUIET, Updates, Visit
 from sifa_core import Analysis
 from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Selection
-from sifa_core.explain.series import motion_series
+from sifa_core.explain.studies.series import motion_series
 
 QUEUE: dict[str, Any] = {"concurrency_id": "charts", "concurrency_limit": 4}
 """Charts read what is there already, so they need not wait for the model."""

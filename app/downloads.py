@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import gradio as gr
 
 from sifa_core import Analysis
 from sifa_core.explain.analysis import Selection
+from sifa_core.explain.render.export import RENDERERS
 
 KINDS = {
     "png": "image/png",
@@ -53,17 +53,9 @@ def build_courier() -> gr.HTML:
 
 def pack(analysis: Analysis, selection: Selection, kind: str) -> dict[str, Any]:
     """The analysis as a file of `kind` (a key of KINDS), for the courier."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = analysis.save(
-            Path(folder) / file_name(analysis, kind),
-            query=selection.query,
-            layer=selection.layer,
-            levels=selection.levels,
-            target=selection.target,
-        )
-        content = path.read_bytes()
+    content = RENDERERS[kind](analysis, selection)
     return {
-        "name": path.name,
+        "name": file_name(analysis, kind),
         "type": KINDS[kind],
         "data": base64.b64encode(content).decode("ascii"),
         "number": secrets.token_hex(4),  # the same file asked for twice is to be saved twice

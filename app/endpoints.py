@@ -13,9 +13,9 @@ from app.service import Service
 from app.uploads import only_uploads
 from sifa_core import SifaError
 from sifa_core.errors import QueryError
-from sifa_core.explain.analysis import predict as predict_clips
-from sifa_core.explain.analysis import video_clips
-from sifa_core.explain.export import describe
+from sifa_core.explain.render.numbers import describe
+from sifa_core.inference import predict as predict_clips
+from sifa_core.inference import video_clips
 
 log = logging.getLogger("app")
 

@@ -21,7 +21,7 @@ from app.visit import UNEXPECTED
 from sifa_core import Analysis, SifaError
 from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Selection
-from sifa_core.explain.payload import light_payload
+from sifa_core.explain.render.payload import light_payload
 from sifa_core.explain.viewer import viewer_script, viewer_styles
 
 SCRIPT = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")

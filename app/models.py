@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sifa_core import SifaError, load_model
-from sifa_core.explain.controls import without_offsets
+from sifa_core.explain.studies.ablation import without_offsets
 from sifa_core.models import VideoModel, model_names
 
 MAIN, REGULAR = "main", "regular"

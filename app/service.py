@@ -15,8 +15,9 @@ from app.cache import AnalysisCache, Kept
 from app.examples import Example, find_examples
 from app.models import MAIN, ModelShelf
 from sifa_core import Analysis, Clip, SifaError
-from sifa_core.explain.analysis import VIEWS, predict
-from sifa_core.explain.payload import layer_arrays, viewer_payload
+from sifa_core.explain.render import figure5
+from sifa_core.explain.render.payload import layer_arrays, viewer_payload
+from sifa_core.inference import VIEWS, predict
 from sifa_core.models import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
 
@@ -101,7 +102,7 @@ class Service:
         with self.model_lock:
             analysis = sifa.analyze(self.model, clip)
             video = predict(self.model, *spread) if spread and self.model.info.is_trained else None
-            kept = Kept(analysis, viewer_payload(analysis, video=video))
+            kept = Kept(analysis, _payload(analysis, video))
         return self.cache.put(kept)
 
     def analyze_once(self, path: str | Path) -> Analysis:
@@ -148,13 +149,13 @@ class Service:
 
         def look(analysis: Analysis) -> Sight:
             other = sifa.analyze(self.models.get(key), analysis.clip)
-            return sight_of(other, viewer_payload(other))
+            return sight_of(other, _payload(other))
 
         other: Sight = self.worked_out(token, f"seen by {key}", look)
         return other
 
     def layer_arrays(self, token: str, key: str, layer: str) -> dict[str, str]:
-        """One layer of what `seen_by` shows, see `sifa_core.explain.payload`; raises what that does, and QueryError."""
+        """One layer of what `seen_by` shows, see `light_payload`; raises what that does, and QueryError."""
         return layer_arrays(self.seen_by(token, key).payload, layer)
 
     def worked_out(self, token: str, name: str, make: Callable[[Analysis], Any]) -> Any:
@@ -183,7 +184,14 @@ class Service:
                 return
         if ready:
             with self.model_lock:
-                self.analysis(self.open_example(ready)).figure5()
+                analysis = self.analysis(self.open_example(ready))
+                figure5.pixels(analysis, analysis.select())
+
+
+def _payload(analysis: Analysis, video: Sequence[tuple[str, float]] | None = None) -> dict[str, Any]:
+    """What the viewer shows of an analysis, opened where it is clearest, with the evidence for the class predicted."""
+    selection = analysis.select()
+    return viewer_payload(analysis, selection, analysis.stage_grad_cams(selection.target), video)
 
 
 def _short_side(frames: int, aspect: float) -> int:

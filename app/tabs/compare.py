@@ -13,7 +13,7 @@ from app.models import MAIN, REGULAR
 from app.visit import LAST, MODEL_QUEUE, QUIET, Updates, Visit
 from sifa_core import SifaError
 from sifa_core.errors import QueryError
-from sifa_core.explain.payload import light_payload
+from sifa_core.explain.render.payload import light_payload
 
 SCRIPT = (Path(__file__).parent / "compare.js").read_text(encoding="utf-8")
 TEMPLATE = """

@@ -21,11 +21,11 @@ from app.tabs.lessons import LESSONS
 from app.visit import LAST, MODEL_QUEUE, QUIET, Updates, Visit
 from sifa_core import Analysis
 from sifa_core.errors import QueryError
-from sifa_core.explain.ablation import PARTS, ablate, compare, has_part
 from sifa_core.explain.analysis import Selection
-from sifa_core.explain.equations import Attention, EquationSteps, explain_equations
-from sifa_core.explain.payload import PICTURE_QUALITY, PICTURE_SIDE, encode_jpeg
 from sifa_core.explain.points import SamplingPoints
+from sifa_core.explain.render.payload import PICTURE_QUALITY, PICTURE_SIDE, encode_jpeg
+from sifa_core.explain.studies.ablation import PARTS, ablate, compare, has_part
+from sifa_core.explain.studies.equations import Attention, EquationSteps, explain_equations
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("learn_pictures", "learn_numbers", "learn_steps", "learn")

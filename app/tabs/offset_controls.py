@@ -6,8 +6,8 @@ from html import escape
 from typing import Any
 
 from sifa_core import Analysis
-from sifa_core.explain.controls import MEANINGS, Control
-from sifa_core.explain.payload import encode_jpeg
+from sifa_core.explain.render.payload import encode_jpeg
+from sifa_core.explain.studies.controls import MEANINGS, Control
 
 SHOWN = 3
 """Predictions of a card."""

@@ -18,8 +18,8 @@ from app.tabs.offset_controls import OUTLOOK, control_cards, summary_of
 from app.visit import LAST, MODEL_QUEUE, QUIET, Updates, Visit
 from sifa_core import Analysis
 from sifa_core.errors import QueryError
-from sifa_core.explain.controls import MEANINGS, run_controls
-from sifa_core.explain.health import FAULT, Finding
+from sifa_core.explain.studies.controls import MEANINGS, run_controls
+from sifa_core.explain.studies.diagnostics import FAULT, Diagnostic, diagnose
 
 SCRIPT = (Path(__file__).parent / "offsets_matrix.js").read_text(encoding="utf-8")
 NOTHING: dict[str, Any] = {}
@@ -129,7 +129,7 @@ def build(visit: Visit, tab: gr.Tab) -> None:
         figures = service.worked_out(token, "offsets", offsets_view)
         where = {"layers": analysis.layers, "frames": figures["matrix"]["frames"], "chosen": {"layer": layer, "t": t}}
         yield {
-            report: findings(analysis.warnings(), has_offsets(analysis)),
+            report: findings(figures["diagnostics"], has_offsets(analysis)),
             matrix: figures["matrix"],
             chooser: where,
             **charts(analysis, layer, t),
@@ -181,15 +181,15 @@ def place_of(analysis: Analysis, choice: Any) -> tuple[str, int]:
 
 
 def offsets_view(analysis: Analysis) -> dict[str, Any]:
-    """The matrix for the page: see offsets_matrix.js."""
-    analysis.warnings()
+    """The matrix for the page, see offsets_matrix.js, and the diagnostics."""
     attended = max(len(trace.offset) for trace in analysis.traces.values())
     return {
+        "diagnostics": diagnose(analysis),
         "matrix": {
             "layers": [{"name": name, "cells": cells_of(analysis, name)} for name in analysis.layers],
             "frames": [frames_of(analysis, t) for t in range(attended)],
             "measures": [values_of(analysis, measure) for measure in MEASURES],
-        }
+        },
     }
 
 
@@ -228,7 +228,7 @@ def has_offsets(analysis: Analysis) -> bool:
     return any(trace.offset.any() for trace in analysis.traces.values())
 
 
-def findings(found: list[Finding], with_offsets: bool) -> str:
+def findings(found: list[Diagnostic], with_offsets: bool) -> str:
     """Findings as HTML, faults first; a calm sentence if there is none, which speaks of offsets where there are any."""
     if all(finding.kind in HARMLESS for finding in found):
         calm = "No fault found on this clip."

@@ -68,7 +68,7 @@ def _add_explain(commands: Any) -> None:
 def _predict(options: argparse.Namespace) -> None:
     import sifa_core as sifa
     from sifa_core.data.container import display_name
-    from sifa_core.explain.analysis import VIEWS, predict, video_clips
+    from sifa_core.inference import VIEWS, predict, video_clips
 
     model = load(options)
     rows: list[dict[str, Any]] = []
@@ -113,7 +113,8 @@ def _print_predictions(rows: list[dict[str, Any]], info: ModelInfo) -> None:
 
 def _explain(options: argparse.Namespace) -> None:
     import sifa_core as sifa
-    from sifa_core.explain.export import describe, file_kind, own_clip, save
+    from sifa_core.explain.render.export import file_kind, own_clip, save
+    from sifa_core.explain.render.numbers import describe
 
     paths = options.out or [Path(Path(options.clip).stem + ".html")]
     for path in paths:  # a mistake here should not cost the analysis

@@ -132,7 +132,8 @@ def _stored_rgb(
     usual = _BT709 if frame.height >= 720 else _BT601
     converted: Any = reformatter.reformat(
         frame,
-        *(size or ()),
+        width=size[0] if size else None,
+        height=size[1] if size else None,
         format=("rgba" if has_alpha else "rgb24") if not maps else ("rgba64le" if has_alpha else "rgb48le"),
         src_colorspace=_MATRICES.get(frame.colorspace, usual),
         dst_color_range=ColorRange.JPEG,

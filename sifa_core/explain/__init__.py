@@ -1,8 +1,5 @@
-"""Explanations read from one traced forward: sampling points, motion saliency, Grad-CAM, statistics, Figure 5."""
+"""Explanations of one clip, read from one forward.
 
-from sifa_core.explain.analysis import Analysis, analyze
-from sifa_core.explain.points import SamplingPoints
-from sifa_core.explain.statistics import OffsetStatistics
-from sifa_core.explain.trace import LayerTrace, Trace
-
-__all__ = ["Analysis", "LayerTrace", "OffsetStatistics", "SamplingPoints", "Trace", "analyze"]
+Floors, imports only downward (import-linter holds them): primitives (trace, geometry, points, statistics, maps,
+optical_flow, class_evidence, features), `analysis`, `studies`, `render`, and `explanation` on top.
+"""

@@ -8,40 +8,45 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sifa_core.data import Clip, read_views
-from sifa_core.data.transforms import to_model_input
+from sifa_core.data import Clip
 from sifa_core.errors import ModelError, QueryError
-from sifa_core.explain.flow import FlowAgreement, agreement, contrast, estimated_flow, given_flow, true_motion
+from sifa_core.explain.class_evidence import grad_cam
 from sifa_core.explain.geometry import FeatureGrid, FloatArray
-from sifa_core.explain.grad_cam import grad_cam
 from sifa_core.explain.maps import SCOPES, enlarge, normalise
+from sifa_core.explain.optical_flow import (
+    FlowAgreement,
+    agreement,
+    contrast,
+    estimated_flow,
+    frame_motion,
+    given_flow,
+)
 from sifa_core.explain.points import Query, SamplingPoints, compose_points
 from sifa_core.explain.statistics import OffsetStatistics, magnitude_histogram, offset_statistics
 from sifa_core.explain.trace import LayerTrace, Trace
+from sifa_core.inference import Predictions, prepare, rank
 from sifa_core.models import ModelInfo, VideoModel
-
-if TYPE_CHECKING:
-    from sifa_core.explain.controls import Control
-    from sifa_core.explain.health import Finding
 
 Target = int | str | None
 """A class by number or label; None means the one predicted."""
 
-VIEWS = 10
-"""Clips of a video over which its prediction is averaged (section 4.1, "Inference Strategy")."""
 CLEAR_CELLS = 32
 """Cells of a map that are enough to see on a picture which way its sampling points were moved."""
 
 STILL = 0.05
 """Cells; a frame in which nothing moves as far as that, from one feature frame to the next, has nothing that moves."""
+
+
+def stage_of(layer: str) -> str:
+    """The stage of a layer: "res5" for "res5.2"."""
+    return layer.split(".")[0]
 
 
 @dataclass(frozen=True)
@@ -55,66 +60,11 @@ class Selection:
     """Class number whose evidence Grad-CAM shows."""
 
 
-def analyze(model: VideoModel, clip: Clip, *, progress: Callable[[str], None] | None = None) -> Analysis:
-    """Run `model` once on the whole of every frame of `clip` and keep what its SIFA layers did.
-
-    Frames are resized to the model's input size (short side; aspect kept, sides rounded to its stride) and nothing is
-    cropped, so every visible pixel has a feature. `progress` is told each step in words.
-
-    Raises ModelError if the model has no SIFA layer to explain.
-    """
-    tell = progress or (lambda step: None)
-    if not model.sifa_layers():
-        raise ModelError(f"{model.info.name} was built without SIFA layers, so there is nothing to explain.")
-    tell("Preparing the frames")
-    video = prepare(model, clip)
-    tell("Running the model")
-    model.eval()
-    with torch.no_grad(), Trace(model) as trace:
-        logits = model(video)
-    return Analysis(model, clip, video, logits[0].float().cpu(), trace.layers)
-
-
-def predict(model: VideoModel, *clips: Clip) -> list[tuple[str, float]]:
-    """(label, probability), most probable first, the mean over `clips`; for models with or without SIFA layers."""
-    model.eval()
-    with torch.inference_mode():
-        shares = [model(prepare(model, clip))[0].float().cpu().softmax(0) for clip in clips]
-    return rank(torch.stack(shares).mean(0), model.info.labels)
-
-
-def predict_video(model: VideoModel, path: str | Path, views: int = VIEWS) -> list[tuple[str, float]]:
-    """`predict` for a whole video: the mean over clips spread evenly over it (section 4.1, "Inference Strategy").
-
-    Raises ClipError and its subclasses.
-    """
-    return predict(model, *video_clips(model, path, views))
-
-
-def video_clips(model: VideoModel, path: str | Path, views: int = VIEWS) -> list[Clip]:
-    """The clips over which `predict_video` takes the mean, no larger than the model needs; raises as that does."""
-    return read_views(path, model.info.num_frames, views, max_short_side=2 * model.info.input_size)[1]
-
-
-def prepare(model: VideoModel, clip: Clip) -> Tensor:
-    """The clip as the model takes it, (1, 3, T, H, W) on its device: whole frames, resized and normalised."""
-    info = model.info
-    video = to_model_input(
-        clip.frames, short_side=info.input_size, stride=model.spatial_stride, mean=info.mean, std=info.std
-    )
-    return video.to(next(model.parameters()).device)
-
-
-def rank(probabilities: Tensor, labels: Sequence[str]) -> list[tuple[str, float]]:
-    """Probabilities (classes,) as (label, probability), most probable first."""
-    return [
-        (labels[number], float(probabilities[number])) for number in probabilities.argsort(descending=True).tolist()
-    ]
-
-
 class Analysis:
-    """What a model made of a clip. Made by `analyze`; all methods are cheap or cached, and raise QueryError for
-    layers, frames or points that do not exist. Where a method takes a layer, None means `clear_layer`."""
+    """What a model made of a clip: data and queries. All methods are cheap or cached, and raise QueryError for layers,
+    frames or points that do not exist. Where a method takes a layer, None means `clear_layer`.
+
+    `sifa_core.analyze` makes one that has the studies and files as methods, too: `Explanation`."""
 
     def __init__(
         self, model: VideoModel, clip: Clip, video: Tensor, logits: Tensor, traces: dict[str, LayerTrace]
@@ -122,14 +72,40 @@ class Analysis:
         self.model = model
         self.clip = clip
         self.info: ModelInfo = model.info
+        self.video = video
+        """The clip as the model took it, [1, 3, T, H, W]."""
         self.logits = logits
         self.traces = traces
-        self._video = video
         self._grad_cams: dict[tuple[str, int], NDArray[np.float32]] = {}
         self._statistics: dict[str, OffsetStatistics] = {}
         self._agreements: dict[str, FlowAgreement] = {}
         self._default_queries: dict[str, Query] = {}
-        self._findings: list[Finding] | None = None
+
+    @classmethod
+    def of(cls, model: VideoModel, clip: Clip, progress: Callable[[str], None] | None = None) -> Self:
+        """Run `model` once on the clip; see `sifa_core.analyze`. Raises ModelError if it has no SIFA layer."""
+        tell = progress or (lambda step: None)
+        if not model.sifa_layers():
+            raise ModelError(f"{model.info.name} was built without SIFA layers, so there is nothing to explain.")
+        tell("Preparing the frames")
+        video = prepare(model, clip)
+        tell("Running the model")
+        return cls._run(model, clip, video)
+
+    @classmethod
+    def _run(cls, model: VideoModel, clip: Clip, video: Tensor) -> Self:
+        model.eval()
+        with torch.no_grad(), Trace(model) as trace:
+            logits = model(video)
+        return cls(model, clip, video, logits[0].float().cpu(), trace.layers)
+
+    def again(self) -> Self:
+        """The same clip once more, for a model that something was switched off in meanwhile."""
+        return self._run(self.model, self.clip, self.video)
+
+    def on(self, clip: Clip) -> Self:
+        """The same model on another clip."""
+        return self.of(self.model, clip)
 
     @property
     def layers(self) -> list[str]:
@@ -153,7 +129,7 @@ class Analysis:
         return self.clip.frames[self.frame_index[self.check_frame(t)]]
 
     @cached_property
-    def predictions(self) -> list[tuple[str, float]]:
+    def predictions(self) -> Predictions:
         """(label, probability), most probable first. Meaningless if `info.is_trained` is false."""
         return rank(self.logits.softmax(0), self.info.labels)
 
@@ -177,8 +153,7 @@ class Analysis:
     def max_levels(self, layer: str) -> int:
         """2 if a SIFA layer comes before `layer` in its stage, else 1."""
         layer = self.check_layer(layer)
-        stage = layer.split(".")[0]
-        return 1 if next(name for name in self.layers if name.split(".")[0] == stage) == layer else 2
+        return 1 if next(name for name in self.layers if stage_of(name) == stage_of(layer)) == layer else 2
 
     def _layer_before(self, layer: str) -> LayerTrace:
         if self.max_levels(layer) == 1:
@@ -206,11 +181,16 @@ class Analysis:
 
     def grad_cam_cells(self, layer: str | None = None, target: Target = None) -> NDArray[np.float32]:
         """`grad_cam` at the feature map's own resolution, [T, h, w]."""
-        key = (self.check_layer(layer).split(".")[0], self.target_index(target))
+        key = (stage_of(self.check_layer(layer)), self.target_index(target))
         if key not in self._grad_cams:
-            evidence = grad_cam(self.model, self._video, *key)
+            evidence = grad_cam(self.model, self.video, *key)
             self._grad_cams[key] = evidence / max(float(evidence.max()), 1e-12)
         return self._grad_cams[key]
+
+    def stage_grad_cams(self, target: Target = None) -> dict[str, NDArray[np.float32]]:
+        """`grad_cam_cells` of every stage that has a SIFA layer, by the stage's name."""
+        first_layers = {stage_of(name): name for name in reversed(self.layers)}
+        return {stage: self.grad_cam_cells(first_layers[stage], target) for stage in reversed(first_layers)}
 
     def offset_statistics(self, layer: str | None = None) -> OffsetStatistics:
         """Magnitude, direction, out-of-frame share and attention entropy of a layer, frame by frame."""
@@ -234,28 +214,14 @@ class Analysis:
         """
         layer = self.check_layer(layer)
         if flow is not None:
-            [truth] = true_motion(given_flow(flow, self.clip.frames), self.frame_index, [self.grid(layer)])
+            [truth] = frame_motion(given_flow(flow, self.clip.frames), self.frame_index, [self.grid(layer)])
             return agreement(self.traces[layer], truth)
         if not self._agreements:  # the flow is what takes time, so it is estimated once for all layers
             grids = [self.grid(name) for name in self.layers]
-            truths = true_motion(estimated_flow(self.clip.frames), self.frame_index, grids)
+            truths = frame_motion(estimated_flow(self.clip.frames), self.frame_index, grids)
             found = zip(self.traces.items(), truths, strict=True)
             self._agreements = {name: agreement(trace, truth) for (name, trace), truth in found}
         return self._agreements[layer]
-
-    def warnings(self) -> list[Finding]:
-        """What is wrong with offsets and attention on this clip, in words, with what to try; faults first."""
-        from sifa_core.explain.health import examine  # it reads analyses, so it comes after this module
-
-        if self._findings is None:
-            self._findings = examine(self)
-        return self._findings
-
-    def controls(self, seed: int = 0) -> list[Control]:
-        """The same clip frozen, reversed, shuffled and held, each analysed once more: four more runs of the model."""
-        from sifa_core.explain.controls import run_controls  # it makes analyses, so it comes after this module
-
-        return list(run_controls(self, seed))
 
     def select(
         self, query: Query | None = None, layer: str | None = None, levels: int | None = None, target: Target = None
@@ -267,35 +233,6 @@ class Analysis:
         levels = self.max_levels(layer) if levels is None else levels
         self.sampling_points(query, layer, levels)
         return Selection(query, layer, levels, self.target_index(target))
-
-    def figure5(
-        self, query: Query | None = None, layer: str | None = None, levels: int | None = None, target: Target = None
-    ) -> NDArray[np.uint8]:
-        """The paper's Figure 5 for one query: frame t | attention on t+1 | motion saliency | Grad-CAM, uint8 [*, *, 3].
-
-        Whatever is left out is filled in as `select` says.
-        """
-        from sifa_core.explain.figure5 import render  # matplotlib is slow to import; predictions do without it
-
-        return render(self, self.select(query, layer, levels, target))
-
-    def save(
-        self,
-        path: str | Path,
-        query: Query | None = None,
-        layer: str | None = None,
-        levels: int | None = None,
-        target: Target = None,
-    ) -> Path:
-        """Write the analysis as .html (interactive, self-contained), .png, .svg or .pdf (Figure 5), .gif or .mp4 (the
-        query followed through time) or .json.
-
-        All carry the hashes of model and clip. Whatever is left out is filled in as `select` says. Raises ExportError
-        for another ending or a place that cannot be written to.
-        """
-        from sifa_core.explain.export import save
-
-        return save(self, Path(path), self.select(query, layer, levels, target))
 
     def grid(self, layer: str) -> FeatureGrid:
         """How the layer's map lies over the clip's pixels."""
@@ -317,7 +254,7 @@ class Analysis:
             grid, maps = self.grid(layer), self.traces[layer].saliency
             t = min((self.num_frames - 1) // 2, len(maps) - 1)
             score, pair = maps[t], self.frame_index[t : t + 2]
-            for displacement, _ in true_motion(estimated_flow(self.clip.frames), pair, [grid])[0]:
+            for displacement, _ in frame_motion(estimated_flow(self.clip.frames), pair, [grid])[0]:
                 distance = np.linalg.norm(displacement, axis=-1)
                 score = distance * contrast(self.frame(t), grid) if distance.max() >= STILL else score
             row, column = np.unravel_index(score.argmax(), score.shape)

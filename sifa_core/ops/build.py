@@ -19,7 +19,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-KERNELS = Path(__file__).resolve().parents[2] / "cuda"
+from sifa_core.paths import shipped
+
+KERNELS = shipped("cuda")
 """Where the kernel sources lie."""
 
 _COMMON_FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-Wno-psabi")

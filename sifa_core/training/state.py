@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ import yaml
 from accelerate import Accelerator  # type: ignore[import-untyped]
 
 from sifa_core.errors import ConfigError
+from sifa_core.files import write_atomically
 from sifa_core.training.config import TrainConfig, load_config, to_dict
 
 STATE = re.compile(r"state-(\d+)")
@@ -64,21 +63,19 @@ def check_config(folder: Path, config: TrainConfig) -> None:
         raise ConfigError(f"{folder} holds another run ({named}{more}); name another run.out or say run.resume=false.")
 
 
-def keep_config(folder: Path, config: TrainConfig) -> None:
+def claim_folder(folder: Path, config: TrainConfig) -> None:
     """Write down whose run is in the folder, and remove the states of another one that it shall not go on with."""
     for path in () if config.run.resume else folder.glob("state-*"):
         shutil.rmtree(path)
-    draft = folder / f"{CONFIG}.part"
-    draft.write_text(yaml.safe_dump(json.loads(json.dumps(to_dict(config)))), encoding="utf-8")
-    os.replace(draft, folder / CONFIG)
+    write_atomically(folder / CONFIG, yaml.safe_dump(to_dict(config)).encode())
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries as one with dotted keys, sequences as lists, as they are after a way through a file."""
+    """Nested dictionaries as one with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return json.loads(json.dumps(flat))
+    return flat
 
 
 def latest_state(folder: Path) -> Path | None:

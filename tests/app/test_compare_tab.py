@@ -16,9 +16,9 @@ from app.service import ForgottenError, Service
 from app.tabs.compare import START, prediction_rows, same_clip, shown_keys, wanted_keys
 from sifa_core import Analysis, Clip, analyze
 from sifa_core.errors import CheckpointError, QueryError, UnknownNameError
-from sifa_core.explain.controls import without_offsets
-from sifa_core.explain.payload import viewer_payload
+from sifa_core.explain.studies.ablation import without_offsets
 from sifa_core.models import VideoModel
+from tests.payloads import payload_of
 
 MakeClip = Callable[..., Clip]
 
@@ -73,7 +73,7 @@ def test_another_model_sees_the_same_clip_once(service: Service, model: VideoMod
     assert service.seen_by(token, REGULAR) is other
     alone = analyze(without_offsets(model), service.analysis(token).clip)
     assert other.predictions == alone.predictions
-    assert other.payload == viewer_payload(alone)
+    assert other.payload == payload_of(alone)
     assert other.clip == own.clip
     assert service.cache.nbytes == before + footprint(other), "it counts towards the limit"
     with pytest.raises(UnknownModelError):

@@ -17,7 +17,7 @@ from app.tabs import learn
 from app.tabs.lessons import LESSONS
 from app.visit import Updates, Visit
 from sifa_core import Analysis
-from sifa_core.explain.equations import explain_equations
+from sifa_core.explain.studies.equations import explain_equations
 
 
 @pytest.mark.parametrize("layer", ["res4.1", "res5.1"])

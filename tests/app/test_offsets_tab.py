@@ -19,8 +19,8 @@ from app.tabs.offsets import findings, has_offsets, offsets_view, place_of
 from app.visit import Visit
 from sifa_core import Analysis, Clip, analyze, create_model
 from sifa_core.errors import QueryError
-from sifa_core.explain.controls import run_controls
-from sifa_core.explain.health import FAULT, NOTE, Finding
+from sifa_core.explain.studies.controls import run_controls
+from sifa_core.explain.studies.diagnostics import FAULT, NOTE, Diagnostic
 
 NASTY = '<img src=x onerror="alert(1)">${7*7}'
 
@@ -103,12 +103,12 @@ def test_cards_say_what_became_of_the_prediction(analysis: Analysis) -> None:
 def test_labels_and_sentences_are_text(analysis: Analysis) -> None:
     card = summary_of(analysis) | {"predictions": [(NASTY, 0.5)], "label": NASTY, "change": 0.1}
     assert "<img src=x" not in control_cards([card], is_trained=True)
-    finding = Finding("dead_offsets", FAULT, (NASTY,), NASTY, NASTY)
+    finding = Diagnostic("dead_offsets", FAULT, (NASTY,), NASTY, NASTY)
     assert "<img" not in findings([finding], True)
 
 
 def test_findings_say_so_if_there_is_no_fault() -> None:
-    fault = Finding("dead_offsets", FAULT, ("res3.0",), "They are dead.", "Train them.")
+    fault = Diagnostic("dead_offsets", FAULT, ("res3.0",), "They are dead.", "Train them.")
     assert "No fault" in findings([], True)
     assert "No fault" in findings([replace(fault, severity=NOTE, kind="astray")], True)
     assert "No fault" not in findings([replace(fault, severity=NOTE)], True), "untrained offsets are not alive either"

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from sifa_core import analyze, create_model, load_model, read_clip
-from sifa_core.explain.controls import without_offsets
+from sifa_core.explain.studies.ablation import without_offsets
 from sifa_core.models import save_checkpoint
 from sifa_core.paths import EXAMPLE_CLIPS
 from tests.browser.steps import settle, wait_for_viewer

@@ -12,8 +12,8 @@ from playwright.sync_api import Page, Request, expect
 
 from app.service import Service
 from sifa_core import Analysis, load_model
-from sifa_core.explain.ablation import ablate
-from sifa_core.explain.equations import explain_equations
+from sifa_core.explain.studies.ablation import ablate
+from sifa_core.explain.studies.equations import explain_equations
 from tests.browser.steps import VIEWER, ask, open_example, settle, wait_for_viewer
 
 pytestmark = pytest.mark.browser

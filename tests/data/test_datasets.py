@@ -21,7 +21,7 @@ from sifa_core.data.limits import DATASET_LIMITS, Limits
 from sifa_core.data.motion15 import MotionConfig, render
 from sifa_core.data.motion15.writer import _write_mp4
 from sifa_core.errors import ConfigError
-from sifa_core.training.stream import EpochSampler, StreamSampler, make_loader
+from sifa_core.training.loading import EndlessSampler, EpochSampler, make_loader
 
 TRAIN = View(4, 2, 32, (36, 48), seed=1)
 TEST = View(4, 2, 32, training=False, clips=2, crops=3)
@@ -269,14 +269,14 @@ def test_other_errors(tmp_path):
 
 
 def test_stream_is_the_same_however_it_is_shared():
-    whole = [key for batch in StreamSampler(10, 6, seed=3, batches=5) for key in batch]
-    parts = [list(StreamSampler(10, 3, seed=3, batches=5, rank=rank, world=2)) for rank in (0, 1)]
+    whole = [key for batch in EndlessSampler(10, 6, seed=3, batches=5) for key in batch]
+    parts = [list(EndlessSampler(10, 3, seed=3, batches=5, rank=rank, world=2)) for rank in (0, 1)]
     assert [key for pair in zip(*parts, strict=True) for batch in pair for key in batch] == whole
     assert [position for _, position in whole] == list(range(30))
     epochs = [sorted(index for index, _ in whole[first : first + 10]) for first in (0, 10, 20)]
     assert epochs == [list(range(10))] * 3
     assert [index for index, _ in whole[:10]] != [index for index, _ in whole[10:20]]
-    later = [key for batch in StreamSampler(10, 6, seed=3, start=2, batches=3) for key in batch]
+    later = [key for batch in EndlessSampler(10, 6, seed=3, start=2, batches=3) for key in batch]
     assert later == whole[12:]
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sifa_core.data import Clip
-from sifa_core.explain import Analysis, analyze
+from sifa_core.explain.explanation import Explanation, analyze
 from sifa_core.models import VideoModel
 from sifa_core.models.checkpoint import untrained_model
 
@@ -38,5 +38,5 @@ def model() -> VideoModel:
 
 
 @pytest.fixture(scope="session")
-def analysis(model: VideoModel, clip: Clip) -> Analysis:
+def analysis(model: VideoModel, clip: Clip) -> Explanation:
     return analyze(model, clip)

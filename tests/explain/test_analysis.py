@@ -7,9 +7,11 @@ import torch.nn.functional as F
 
 from sifa_core.data import Clip
 from sifa_core.errors import ModelError, QueryError
-from sifa_core.explain import Trace, analyze
-from sifa_core.explain.analysis import CLEAR_CELLS, predict, predict_video, prepare, video_clips
+from sifa_core.explain.analysis import CLEAR_CELLS
+from sifa_core.explain.explanation import analyze
 from sifa_core.explain.maps import enlarge, normalise
+from sifa_core.explain.trace import Trace
+from sifa_core.inference import predict, predict_video, prepare, video_clips
 from sifa_core.models import create_model
 from sifa_core.paths import EXAMPLE_CLIPS
 

@@ -9,14 +9,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sifa_core.data import Clip
 from sifa_core.errors import ConfigError, ModelError, QueryError
-from sifa_core.explain import analyze
-from sifa_core.explain.grad_cam import grad_cam
-from sifa_core.explain.payload import viewer_payload
+from sifa_core.explain.class_evidence import grad_cam
+from sifa_core.explain.explanation import analyze
 from sifa_core.explain.trace import Trace
 from sifa_core.layers import temporal_names
-from sifa_core.layers.registry import OFFSET_SOURCES
+from sifa_core.layers.temporal import OFFSET_SOURCES
 from sifa_core.models import create_model, load_model, model_names, save_checkpoint
 from tests.models.plain_swin import plain_swin
+from tests.payloads import payload_of
 
 TRANSFORMERS = [name for name in model_names() if name.startswith("sifa_transformer_")]
 SMALL = {"width": 12, "head_width": 6, "layers": (2, 2, 2, 4), "window": 3, "num_classes": 5}
@@ -255,12 +255,12 @@ def test_grad_cam_is_gradients_times_activations(analysis, stage):
     model, kept = analysis.model, {}
     handle = model.stage_outputs()[stage].register_forward_hook(lambda *hooked: kept.update(map=hooked[2]))
     with torch.enable_grad():
-        logit = model(analysis._video)[0, 3]
+        logit = model(analysis.video)[0, 3]
         handle.remove()
         gradient = torch.autograd.grad(logit, kept["map"])[0]
     assert kept["map"].ndim == 4
     expected = (gradient.mean((2, 3), keepdim=True) * kept["map"]).sum(1).clamp(min=0).detach().numpy()
-    found = grad_cam(model, analysis._video, stage, 3)
+    found = grad_cam(model, analysis.video, stage, 3)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
     assert found.max() > 0
 
@@ -272,13 +272,13 @@ def test_figures_files_and_the_page_work_on_it(analysis, tmp_path):
     written = json.loads(analysis.save(tmp_path / "out.json").read_text())
     assert "sifa_transformer_tiny" in json.dumps(written)
     assert analysis.save(tmp_path / "out.html").stat().st_size > 10_000
-    assert [layer["name"] for layer in viewer_payload(analysis)["layers"]] == analysis.layers
+    assert [layer["name"] for layer in payload_of(analysis)["layers"]] == analysis.layers
 
 
 @pytest.mark.parametrize(
     ("switches", "message"),
     [
-        ({"heads": 4}, "has no switch heads"),
+        ({"heads": 4}, "has no field heads"),
         ({"layers": (1, 2)}, "layers="),
         ({"width": 0}, "width=0"),
         ({"width": 100, "head_width": 32}, "head_width=32"),

@@ -12,16 +12,16 @@ import torch
 from playwright.sync_api import Browser, Page
 
 from sifa_core.data import Clip
-from sifa_core.explain import Analysis, analyze
-from sifa_core.explain.html import render_html
+from sifa_core.explain.explanation import Explanation, analyze
 from sifa_core.models.checkpoint import untrained_model
+from tests.payloads import page_of
 
 HOSTILE_NAME = "${7*7}<img src=x onerror=alert(1)>\"'🎬\u202egpj.mp4"
 HOSTILE_LABEL = "<b>bold</b> {{x}} ${1+1} & שלום"
 
 
 @pytest.fixture(scope="session")
-def analysis() -> Analysis:
+def analysis() -> Explanation:
     """The tiny model with random offsets, made to look trained, on a square that moves over a textured ground."""
     model = untrained_model("sifa_net_tiny").eval()
     generator = torch.Generator().manual_seed(5)
@@ -41,9 +41,9 @@ def analysis() -> Analysis:
 
 
 @pytest.fixture(scope="session")
-def exported(analysis: Analysis, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(analysis: Explanation, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("export") / "export.html"
-    path.write_text(render_html(analysis, query=(1, 100, 90)), encoding="utf-8")
+    path.write_text(page_of(analysis, query=(1, 100, 90)), encoding="utf-8")
     return path
 
 

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from sifa_core.explain import Analysis, viewer
-from sifa_core.explain.payload import viewer_payload
+from sifa_core.explain import viewer
+from sifa_core.explain.explanation import Explanation
 from sifa_core.explain.points import compose_points
+from tests.payloads import payload_of
 
 pytestmark = pytest.mark.browser
 
@@ -63,7 +64,7 @@ def wait_for_frame(page: Page, t: int) -> None:
         page.wait_for_timeout(40)
 
 
-def test_points_are_those_of_the_python_interface(open_page, analysis: Analysis) -> None:
+def test_points_are_those_of_the_python_interface(open_page, analysis: Explanation) -> None:
     page = open_page()
     generator = np.random.default_rng(7)
     queries = []
@@ -91,7 +92,7 @@ def test_points_are_those_of_the_python_interface(open_page, analysis: Analysis)
         np.testing.assert_allclose(drawn["weights"], exact.weights, rtol=levels * 2**-10, atol=1e-6)
 
 
-def _points_of_rounded_trace(analysis: Analysis, layer: str, levels: int, query: tuple[int, float, float]):
+def _points_of_rounded_trace(analysis: Explanation, layer: str, levels: int, query: tuple[int, float, float]):
     """What Python's own composition makes of the numbers as they were sent."""
     names = [analysis.layers[analysis.layers.index(layer) - 1], layer] if levels == 2 else [None, layer]
     earlier, trace = (analysis.traces[name] if name else None for name in names)
@@ -131,7 +132,7 @@ def test_hover_shows_and_click_pins_and_double_click_clears(open_page) -> None:
     assert state(page)["pins"] == []
 
 
-def test_keys(open_page, analysis: Analysis) -> None:
+def test_keys(open_page, analysis: Explanation) -> None:
     page = open_page()
     start = state(page)
     page.keyboard.press("ArrowRight")
@@ -171,7 +172,7 @@ def test_play_goes_round_and_stops(open_page) -> None:
     assert state(page)["playing"] is False
 
 
-def test_number_fields_and_spoken_text(open_page, analysis: Analysis) -> None:
+def test_number_fields_and_spoken_text(open_page, analysis: Explanation) -> None:
     page = open_page()
     for name, value in (("t", "2"), ("x", "120"), ("y", "33.5")):
         page.locator(f".field-{name}").fill(value)
@@ -279,7 +280,7 @@ def test_figure_is_saved_as_a_picture(open_page, tmp_path: Path) -> None:
         assert (np.abs(image.astype(int) - colour).sum(2) < 30).sum() > 100
 
 
-def test_hostile_names_are_text(open_page, analysis: Analysis) -> None:
+def test_hostile_names_are_text(open_page, analysis: Explanation) -> None:
     page = open_page()
     assert page.locator("h1").inner_text() == analysis.clip.source.name
     assert page.locator(".bars li bdi").first.inner_text() == analysis.info.labels[0]
@@ -290,10 +291,10 @@ def test_hostile_names_are_text(open_page, analysis: Analysis) -> None:
         expect(page.locator("footer")).to_contain_text(digest)
 
 
-def test_an_untrained_model_hides_predictions(open_page, analysis: Analysis, exported: Path, tmp_path: Path) -> None:
+def test_an_untrained_model_hides_predictions(open_page, analysis: Explanation, exported: Path, tmp_path: Path) -> None:
     data = json.loads(re.search(r'id="payload">(.*?)</script>', exported.read_text(), re.DOTALL)[1])
     data["model"]["status"], data["predictions"] = "untrained", None
-    from sifa_core.explain.html import page_html
+    from sifa_core.explain.render.page import page_html
 
     path = tmp_path / "untrained.html"
     path.write_text(page_html(data))
@@ -340,9 +341,9 @@ def test_drawing_on_hover_takes_less_than_a_screen_refresh(open_page) -> None:
     assert spent[int(0.95 * (len(spent) - 1))] < 16
 
 
-def test_handle_updates_tells_and_leaves(open_page, analysis: Analysis) -> None:
+def test_handle_updates_tells_and_leaves(open_page, analysis: Explanation) -> None:
     page = open_page()
-    payload = viewer_payload(analysis, query=(0, 30, 40), layer="res3.0")
+    payload = payload_of(analysis, query=(0, 30, 40), layer="res3.0")
     payload["clip"]["name"] = "other.mp4"
     page.evaluate(
         f"""(payload) => {{
@@ -366,7 +367,7 @@ def test_handle_updates_tells_and_leaves(open_page, analysis: Analysis) -> None:
     page.keyboard.press("g")
 
 
-def test_two_viewers_on_one_page_do_not_meet(open_page, analysis: Analysis) -> None:
+def test_two_viewers_on_one_page_do_not_meet(open_page, analysis: Explanation) -> None:
     """As in a page of somebody else: the script as it is bundled, no globals, keys only where the focus is."""
     page = open_page()
     before = set(page.evaluate("Object.keys(window)"))
@@ -379,7 +380,7 @@ def test_two_viewers_on_one_page_do_not_meet(open_page, analysis: Analysis) -> N
             root.viewer = mount(root, payload, { theme: "dark" });
           }
         }""",
-        [viewer.viewer_script(), viewer_payload(analysis)],
+        [viewer.viewer_script(), payload_of(analysis)],
     )
     assert set(page.evaluate("Object.keys(window)")) - before == {"one", "two"} & set(
         page.evaluate("Object.keys(window)")

@@ -1,0 +1,69 @@
+"""What `sifa_core.analyze` returns: an analysis that has the studies and the files as methods.
+
+The top of the floors in this package: primitives, analysis, studies, renderings, and this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sifa_core.data import Clip
+from sifa_core.explain.analysis import Analysis, Target
+from sifa_core.explain.points import Query
+from sifa_core.explain.render import export, figure5
+from sifa_core.explain.studies.controls import Control, run_controls
+from sifa_core.explain.studies.diagnostics import Diagnostic, diagnose
+from sifa_core.models import VideoModel
+
+
+def analyze(model: VideoModel, clip: Clip, *, progress: Callable[[str], None] | None = None) -> Explanation:
+    """Run `model` once on the whole of every frame of `clip` and keep what its SIFA layers did.
+
+    Frames are resized to the model's input size (short side; aspect kept, sides rounded to its stride) and nothing is
+    cropped, so every visible pixel has a feature. `progress` is told each step in words.
+
+    Raises ModelError if the model has no SIFA layer to explain.
+    """
+    return Explanation.of(model, clip, progress)
+
+
+class Explanation(Analysis):
+    """An `Analysis` with its studies and files. Whatever a selection leaves out is filled in by `Analysis.select`."""
+
+    @cached_property
+    def _diagnostics(self) -> list[Diagnostic]:
+        return diagnose(self)
+
+    def warnings(self) -> list[Diagnostic]:
+        """What is wrong with offsets and attention on this clip, in words, with what to try; faults first."""
+        return self._diagnostics
+
+    def controls(self, seed: int = 0) -> list[Control]:
+        """The same clip frozen, reversed, shuffled and held, each analysed once more: four more runs of the model."""
+        return list(run_controls(self, seed))
+
+    def figure5(
+        self, query: Query | None = None, layer: str | None = None, levels: int | None = None, target: Target = None
+    ) -> NDArray[np.uint8]:
+        """The paper's Figure 5 for one query: frame t | attention on t+1 | saliency | Grad-CAM; uint8 [H, W, 3]."""
+        return figure5.pixels(self, self.select(query, layer, levels, target))
+
+    def save(
+        self,
+        path: str | Path,
+        query: Query | None = None,
+        layer: str | None = None,
+        levels: int | None = None,
+        target: Target = None,
+    ) -> Path:
+        """Write the analysis as .html (interactive, self-contained), .png, .svg or .pdf (Figure 5), .gif or .mp4 (the
+        query's trail as a film) or .json.
+
+        All carry the hashes of model and clip. Raises ExportError for another ending or a place that cannot be written.
+        """
+        return export.save(self, Path(path), self.select(query, layer, levels, target))

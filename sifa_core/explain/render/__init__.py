@@ -1,0 +1,1 @@
+"""Renderings: an analysis as bytes or plain values, each f(analysis, selection)."""

@@ -1,0 +1,158 @@
+"""The paper's Figure 5 for one query, as a picture or as vectors: frame t | attention on t+1 | MSM | Grad-CAM."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import cv2
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from sifa_core.explain.analysis import Analysis, Selection
+from sifa_core.explain.points import SamplingPoints
+from sifa_core.explain.render.facts import provenance
+
+QUERY_COLOUR = "#22c55e"
+LINK_COLOUR = "#a855f7"
+BOX_COLOUR = "#ef4444"
+WEIGHT_MAP, SALIENCY_MAP, EVIDENCE_MAP = "inferno", "viridis", "plasma"
+"""One map per quantity, the same as in the viewer (viewer/colour_maps.js)."""
+SALIENT = 0.6
+"""Share of the map's maximum above which a region counts as highly salient and is boxed."""
+PANEL_INCHES = 4.0
+DPI = 110
+
+
+def compose(analysis: Analysis, selection: Selection) -> Figure:
+    """Figure 5 of a selection as a matplotlib figure."""
+    layer = selection.layer
+    points = analysis.sampling_points(selection.query, layer, selection.levels)
+    t, x, y = selection.query
+    saliency = analysis.motion_saliency(layer, t)
+    evidence = analysis.grad_cam(layer, selection.target)[points.frame]
+
+    height = PANEL_INCHES * analysis.clip.height / analysis.clip.width
+    figure = Figure(figsize=(4 * PANEL_INCHES, height + 1.25), dpi=DPI, facecolor="white", layout="constrained")
+    # Four pictures and, under them, a row for the colour scales.
+    pictures, scales = figure.subplots(2, 4, height_ratios=[height, 0.12])
+    following = "t, the last frame" if points.frame == t else "t + 1"
+    _show(pictures[0], analysis.frame(t), f"Frame t = {t}")
+    _mark_query(pictures[0], x, y)
+    weights = _draw_attention(pictures[1], analysis.frame(points.frame), points, f"Attention on frame {following}")
+    picture, title = analysis.frame(points.frame), f"Grad-CAM: {_class(analysis, selection.target)}"
+    salient = _draw_heat(pictures[2], picture, saliency, SALIENCY_MAP, "Motion saliency map")
+    _box_salient(pictures[2], saliency)
+    evident = _draw_heat(pictures[3], picture, evidence, EVIDENCE_MAP, title)
+    scales[0].set_axis_off()
+    labels = ["attention weight", "0 to 1 over the frame", "0 to 1 over the clip"]
+    for axes, mappable, label in zip(scales[1:], (weights, salient, evident), labels, strict=True):
+        _draw_scale(figure, axes, mappable, label)
+    figure.suptitle(_title(analysis, layer, points), fontsize=11, x=0.01, ha="left", parse_math=False)
+    return figure
+
+
+def pixels(analysis: Analysis, selection: Selection) -> NDArray[np.uint8]:
+    """`compose` as pixels, uint8 [H, W, 3]."""
+    canvas = FigureCanvasAgg(compose(analysis, selection))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # file names may hold any character
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def file(analysis: Analysis, selection: Selection, kind: str) -> bytes:
+    """`compose` as a file: kind "png", "svg" or "pdf", with `provenance` in its metadata."""
+    metadata = provenance(analysis)
+    if kind == "pdf":  # PDF knows a fixed set of keys
+        metadata = {"Title": metadata["Title"], "Keywords": metadata["Description"]}
+    figure = compose(analysis, selection)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), matplotlib.rc_context({"svg.fonttype": "none"}):
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.savefig(buffer, format=kind, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _title(analysis: Analysis, layer: str, points: SamplingPoints) -> str:
+    t, x, y = points.query
+    trained = "" if analysis.info.is_trained else "  (untrained)"
+    return (
+        f"{analysis.clip.source.name}   |   {analysis.info.name}{trained}, layer {layer}   |   "
+        f"query (x, y) = ({x:.0f}, {y:.0f}) in frame {t}, {len(points.points)} sampling points"
+    )
+
+
+def _class(analysis: Analysis, target: int) -> str:
+    if not analysis.info.is_trained:
+        return "class hidden, untrained"
+    return analysis.info.labels[target]
+
+
+def _show(axes: Axes, picture: NDArray[np.uint8], title: str) -> None:
+    axes.imshow(picture, interpolation="antialiased")
+    axes.set_title(title, fontsize=10, parse_math=False)
+    axes.set_axis_off()
+    axes.autoscale(False)  # points beyond the frame must not move it
+
+
+def _mark_query(axes: Axes, x: float, y: float) -> None:
+    axes.plot(x, y, "o", markersize=10, color=QUERY_COLOUR, markeredgecolor="white", markeredgewidth=1.8)
+
+
+def _draw_attention(axes: Axes, picture: NDArray[np.uint8], points: SamplingPoints, title: str) -> ScalarMappable:
+    _show(axes, (picture * 0.65).astype(np.uint8), title)  # darker, so that the points' colours can be read
+    x, y = points.query[1:]
+    for number in points.strongest(3):
+        axes.plot([x, points.points[number, 0]], [y, points.points[number, 1]], color=LINK_COLOUR, linewidth=2.2)
+    low, high = float(points.weights.min()), float(points.weights.max())
+    share = (points.weights - low) / (high - low) if high > low else np.ones_like(points.weights)
+    order = np.argsort(points.weights, kind="stable")  # strongest on top
+    drawn = axes.scatter(
+        points.points[order, 0],
+        points.points[order, 1],
+        c=points.weights[order],
+        s=18 + 70 * share[order],
+        cmap=WEIGHT_MAP,
+        norm=Normalize(low, high if high > low else low + 1e-6),
+        edgecolors="white",
+        linewidths=0.6,
+        zorder=3,
+    )
+    _mark_query(axes, x, y)
+    return drawn
+
+
+def _draw_heat(
+    axes: Axes, picture: NDArray[np.uint8], values: NDArray[np.float32], colours: str, title: str
+) -> ScalarMappable:
+    _show(axes, np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2).astype(np.uint8), title)
+    axes.imshow(values, cmap=colours, vmin=0, vmax=1, alpha=0.25 + 0.5 * values)  # the picture shows where little is
+    return ScalarMappable(Normalize(0, 1), colours)
+
+
+def _draw_scale(figure: Figure, axes: Axes, mappable: ScalarMappable, label: str) -> None:
+    bar = figure.colorbar(mappable, cax=axes, orientation="horizontal", ticks=MaxNLocator(5))
+    axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
+    bar.set_label(label, fontsize=9)
+    axes.tick_params(labelsize=8)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def _box_salient(axes: Axes, values: NDArray[np.float32]) -> None:
+    """The paper's red box: around the connected region above the threshold that holds the most saliency."""
+    count, regions, boxes, _ = cv2.connectedComponentsWithStats((values >= SALIENT).astype(np.uint8))
+    if count < 2:
+        return
+    strongest = 1 + int(np.argmax(np.bincount(regions.ravel(), values.ravel(), minlength=count)[1:]))
+    x, y, width, height = boxes[strongest][:4]
+    axes.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=BOX_COLOUR, linewidth=2.2))

@@ -1,0 +1,1 @@
+"""Studies: what more can be learned from an analysis, each f(analysis) -> result."""

@@ -1,0 +1,71 @@
+"""What a model says of clips and of whole videos. No explanation in it; for models with or without SIFA layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sifa_core import data
+from sifa_core.data import Clip
+from sifa_core.data.transforms import to_model_input
+from sifa_core.models import ModelInfo, VideoModel
+
+VIEWS = 10
+"""Clips of a video over which its prediction is averaged (section 4.1, "Inference Strategy")."""
+
+Predictions = list[tuple[str, float]]
+"""(label, probability), most probable first."""
+
+
+def prepare(model: VideoModel, clip: Clip) -> Tensor:
+    """The clip as the model takes it, [1, 3, T, H, W] on its device: whole frames, resized and normalised."""
+    info = model.info
+    video = to_model_input(
+        clip.frames, short_side=info.input_size, stride=model.spatial_stride, mean=info.mean, std=info.std
+    )
+    return video.to(next(model.parameters()).device)
+
+
+def predict(model: VideoModel, *clips: Clip) -> Predictions:
+    """(label, probability), most probable first, the mean over `clips`."""
+    model.eval()
+    with torch.inference_mode():
+        probabilities = [model(prepare(model, clip))[0].float().cpu().softmax(0) for clip in clips]
+    return rank(torch.stack(probabilities).mean(0), model.info.labels)
+
+
+def predict_video(model: VideoModel, path: str | Path, views: int = VIEWS) -> Predictions:
+    """`predict` for a whole video: the mean over clips spread evenly over it (section 4.1, "Inference Strategy").
+
+    Raises ClipError and its subclasses.
+    """
+    return predict(model, *video_clips(model, path, views))
+
+
+def video_clips(model: VideoModel, path: str | Path, views: int = VIEWS) -> list[Clip]:
+    """The clips over which `predict_video` takes the mean, no larger than the model needs; raises as that does."""
+    return data.read_views(path, model.info.num_frames, views, max_short_side=2 * model.info.input_size)[1]
+
+
+def rank(probabilities: Tensor, labels: Sequence[str]) -> Predictions:
+    """Probabilities [classes] as (label, probability), most probable first."""
+    return [
+        (labels[number], float(probabilities[number])) for number in probabilities.argsort(descending=True).tolist()
+    ]
+
+
+def public_predictions(
+    info: ModelInfo, predictions: Sequence[tuple[str, float]] | None, best: int | None = None
+) -> list[dict[str, Any]] | None:
+    """The `best` first predictions as {label, probability}, for JSON; None stays None.
+
+    None for an untrained model, too: its probabilities mean nothing and are not handed out.
+    """
+    if predictions is None or not info.is_trained:
+        return None
+    return [{"label": label, "probability": float(np.nan_to_num(value))} for label, value in predictions[:best]]
