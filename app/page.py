@@ -29,7 +29,6 @@ EXAMPLES_QUEUE: dict[str, Any] = {"concurrency_id": "examples", "concurrency_lim
 WISH: dict[str, Any] = {"js": MADE, "trigger_mode": "multiple"}
 """Whatever a visitor asks to open is begun at once, beside what was asked for before: `Wishes` sees to it that the last
 one is shown. (In Gradio, an event that cancels others does so when it is itself over.)"""
-FILE_TYPES = ["video", ".mkv", ".avi", ".mov", ".webm", ".gif", ".m4v"]
 
 
 def build_page(service: Service) -> gr.Blocks:
@@ -42,9 +41,9 @@ def build_page(service: Service) -> gr.Blocks:
         gr.HTML(fragments.header(service.model.info, bar), js_on_load=BEHAVIOUR, elem_id="masthead")
         with gr.Row(elem_id="sources"):
             shelf = build_shelf(service.examples.values())
-            upload = gr.File(
-                label="Your own clip", file_types=FILE_TYPES, elem_id="upload", show_label=False, height=54, scale=0
-            )
+            # Any ending: the content decides, and what cannot be read is refused in one sentence on the page. A browser
+            # that was told which types to expect would refuse .mts and others by itself, and leave the box stuck.
+            upload = gr.File(label="Your own clip", elem_id="upload", show_label=False, height=54, scale=0)
         only_uploads(upload)
         with gr.Row(elem_id="line"):
             status = gr.HTML(elem_id="status")

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from sifa_core.data import decode, opening
+from sifa_core.data import container, decode
 from sifa_core.data.datasets import DatasetError, Failures, MotionDataset, View, collate, open_dataset
-from sifa_core.data.datasets.formats import read_list, read_names
+from sifa_core.data.datasets.formats import read_list
+from sifa_core.data.datasets.names import read_names
 from sifa_core.data.limits import DATASET_LIMITS, Limits
 from sifa_core.data.motion15 import MotionConfig, render
 from sifa_core.data.motion15.writer import _write_mp4
@@ -60,7 +61,7 @@ def test_lists_with_names_and_header(videos, tmp_path):
     data = open_dataset("list", str(listing), root=str(videos), labels=str(labels), view=TRAIN)
     assert [entry.label for entry in data.entries] == [2, 0]
     assert data.labels == ("jumping", "sitting", "running")
-    assert read_list(listing, videos)[1] == ("jumping", "running")
+    assert read_list(listing, videos).labels == ("jumping", "running")
 
 
 def test_kinetics_csv_flat_and_in_folders(tmp_path):
@@ -183,7 +184,7 @@ def test_a_training_crop_shows_as_much_as_in_the_papers_ratio(tmp_path):
 def test_videos_of_a_data_set_may_be_longer_and_slower_than_those_of_the_page(tmp_path, monkeypatch):
     monkeypatch.setattr(decode, "Limits", lambda: pytest.fail("the limits of the page are for the page"))
     now = itertools.count(step=1000)
-    monkeypatch.setattr(opening.time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(container.time, "monotonic", lambda: float(next(now)))
     frames = np.zeros((70, 32, 32, 3), np.uint8)
     _write_mp4(tmp_path / "long.mp4", frames, 1)  # 70 s, beyond the page's 60
     (tmp_path / "one.txt").write_text("long.mp4 0\n")

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sifa_core.data.activity import motion_between, thumbnail_size
+from sifa_core.data.motion_energy import motion_between, thumbnail_size
 
 
 def texture(seed: int, height: int = 64, width: int = 400) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Opens a video file that nobody vouches for: known formats, no other file, no network, no endless wait.
+"""The container of a video that nobody vouches for: known formats, no other file, no network, no endless wait.
 
 The file is opened by Python and handed to FFmpeg as a stream of bytes, so its name is never read as a protocol, a
 pattern or an option, and formats that are lists of other files (playlists, ffconcat, SDP) are not on the list.
@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, BinaryIO
 
 import av
@@ -38,6 +39,8 @@ _FORMATS = (
     "h264,hevc,obu,mjpeg,yuv4mpegpipe,dv,wav,mp3,flac,aac,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,gif_pipe"
 )
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none", "max_streams": "64"}
+_NOT_SHOWN = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails | Disposition.dependent
+"""Streams that no player shows by themselves: covers of songs, previews, and parts of other streams."""
 _SIGNATURES = ((4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (0, b"\x1a\x45\xdf\xa3"), (8, b"AVI "), (0, b"GIF8"))
 
 
@@ -79,14 +82,23 @@ class VideoFile:
 
     name: str
     """Display name, shortened for messages."""
-    sha256: str
-    size: int
     clock: Clock
     handle: BinaryIO
+    head: bytes
+    """Its first bytes."""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex digest of the file's bytes. Reads all of it once."""
+        self.handle.seek(0)
+        digest = hashlib.sha256()
+        while block := self.handle.read(1 << 20):
+            digest.update(block)
+        return digest.hexdigest()
 
     @contextmanager
     def stream(self, limits: Limits) -> Iterator[tuple[av.container.InputContainer, av.video.stream.VideoStream]]:
-        """The container and its first stream of moving pictures, from the beginning.
+        """The container and the stream of moving pictures that players show, from the beginning.
 
         Raises NotAVideoError, BrokenVideoError, NoVideoStreamError, ClipTooLargeError.
         """
@@ -95,7 +107,7 @@ class VideoFile:
             container = av.open(
                 _Reader(self.handle, self.clock),
                 mode="r",
-                options=_decoder_options(limits),
+                options=decoder_options(limits),
                 container_options=_OPTIONS,
                 metadata_errors="replace",
                 buffer_size=1 << 18,
@@ -110,28 +122,41 @@ class VideoFile:
             yield container, self._video_stream(container)
 
     def _unreadable(self) -> NotAVideoError | BrokenVideoError:
-        self.handle.seek(0)
-        head = self.handle.read(16)
-        if any(head[offset:].startswith(mark) for offset, mark in _SIGNATURES):
+        if any(self.head[offset:].startswith(mark) for offset, mark in _SIGNATURES):
             return BrokenVideoError(f"{self.name} starts as a video but cannot be read; it may have been cut off.")
         return NotAVideoError(
             f"{self.name} is not a video that can be read here (mp4, webm, mov, avi, mkv or gif are)."
         )
 
     def _video_stream(self, container: av.container.InputContainer) -> av.video.stream.VideoStream:
-        # A cover picture of a song is a video stream to FFmpeg.
-        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        streams = [stream for stream in container.streams.video if not stream.disposition & _NOT_SHOWN]
         if not streams:
             raise NoVideoStreamError(f"{self.name} has no moving pictures; it may be sound only.")
-        stream = streams[0]
-        if stream.codec_context is None:
+        # The best by each rule in turn, as far as any stream passes it; the first of what is left is shown.
+        for passes in (_has_decoder, _moves, _is_default):
+            streams = [stream for stream in streams if passes(stream)] or streams
+        if not _has_decoder(streams[0]):
             raise BrokenVideoError(f"{self.name} is stored in a format for which there is no decoder here.")
-        return stream
+        return streams[0]
+
+
+def _has_decoder(stream: av.video.stream.VideoStream) -> bool:
+    return stream.codec_context is not None
+
+
+def _moves(stream: av.video.stream.VideoStream) -> bool:
+    # The still picture of a sequence, for viewers that show no sequences, states that it has one frame.
+    return stream.frames != 1
+
+
+def _is_default(stream: av.video.stream.VideoStream) -> bool:
+    # FFmpeg calls an enabled track of MP4 so, too.
+    return bool(stream.disposition & Disposition.default)
 
 
 @contextmanager
 def open_file(path: str | os.PathLike[str], limits: Limits) -> Iterator[VideoFile]:
-    """Open and hash a file. Raises ClipNotFoundError, NotAVideoError (empty), ClipTooLargeError."""
+    """Open a file. Raises ClipNotFoundError, NotAVideoError (empty), ClipTooLargeError."""
     full_name = display_name(path)
     name = short_name(full_name)
     try:
@@ -158,13 +183,11 @@ def open_file(path: str | os.PathLike[str], limits: Limits) -> Iterator[VideoFil
                 f"{name} has {size / 1e6:,.1f} MB, more than the limit of {limits.max_bytes / 1e6:,.1f} MB."
             )
         clock = Clock(name, time.monotonic() + limits.max_decode_seconds, limits.max_decode_seconds)
-        digest = hashlib.sha256()
-        while block := handle.read(1 << 20):
-            digest.update(block)
-        yield VideoFile(name, digest.hexdigest(), size, clock, handle)
+        yield VideoFile(name, clock, handle, handle.read(32))
 
 
-def _decoder_options(limits: Limits) -> dict[str, str]:
+def decoder_options(limits: Limits) -> dict[str, str]:
+    """Options that keep a decoder from taking memory for pictures over the limit."""
     # Before version 18, PyAV crashes on any decoder option for files that announce no streams, such as MPEG program
     # streams. There the size is checked once the first picture has been decoded.
     return {"max_pixels": str(limits.max_pixels)} if int(av.__version__.split(".")[0]) >= 18 else {}
