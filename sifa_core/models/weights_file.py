@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,12 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def check_description(metadata: Mapping[str, Any], source: str) -> None:
     """Raise CheckpointError unless what a file says about itself has the form that `save_checkpoint` gives it."""
     config, labels, facts = (metadata.get(key) for key in ("config", "labels", "facts"))
-    name, switches = (config.get("name"), config.get("switches")) if isinstance(config, dict) else (None, None)
+    name, fields = (config.get("name"), config.get("switches")) if isinstance(config, dict) else (None, None)
     is_known = (
         isinstance(config, dict | None)
         and isinstance(name, str | None)
-        and isinstance(switches, dict | None)
-        and all(isinstance(switch, str) for switch in switches or ())
+        and isinstance(fields, dict | None)
+        and all(isinstance(field, str) for field in fields or ())
         and isinstance(labels, list | tuple | None)
         and all(isinstance(label, str) for label in labels or ())
         and isinstance(facts, dict | None)
@@ -50,8 +50,24 @@ def check_description(metadata: Mapping[str, Any], source: str) -> None:
         raise CheckpointError(f"The checkpoint {source} describes itself in a form that is not known here.")
 
 
-def check_fit(problems: Sequence[str], source: str, model: str) -> None:
-    """Raise CheckpointError naming the first of `problems` and counting the rest, if there are any."""
+def check_fit(
+    own: Mapping[str, Tensor],
+    theirs: Mapping[str, Tensor],
+    source: str,
+    model: str,
+    may_differ: Callable[[str], bool] = lambda key: False,
+) -> None:
+    """Raise CheckpointError where names or shapes of `theirs` are not those of `own`; `may_differ` names exceptions.
+
+    The message spells out the first keys and counts the rest. `source` and `model` are what it calls the two.
+    """
+    problems = [f"{key} is missing" for key in own if key not in theirs and not may_differ(key)]
+    problems += [f"{key} is unexpected" for key in theirs if key not in own and not may_differ(key)]
+    problems += [
+        f"{key} is {tuple(theirs[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in own
+        if key in theirs and theirs[key].shape != own[key].shape and not may_differ(key)
+    ]
     if problems:
         more = f"; and {len(problems) - LISTED_KEYS} more" if len(problems) > LISTED_KEYS else ""
         raise CheckpointError(f"{source} does not fit {model}: {'; '.join(problems[:LISTED_KEYS])}{more}.")

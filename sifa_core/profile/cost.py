@@ -27,7 +27,7 @@ class Cost:
     """What one forward of one model takes."""
 
     shape: tuple[int, ...]
-    """Of the input: (B, 3, T, H, W)."""
+    """Of the input: [B, 3, T, H, W]."""
     parameters: dict[str, int]
     """Layer -> its own parameters, without those of layers inside it."""
     multiply_adds: dict[str, int]
@@ -55,22 +55,22 @@ def measure_cost(
     size: tuple[int, int] | None = None,
     clips: int = 1,
     preset: str = "paper",
-    **switches: Any,
+    **fields: Any,
 ) -> Cost:
-    """The cost of the model `create_model(name, preset=preset, **switches)`.
+    """The cost of the model `create_model(name, preset=preset, **fields)`.
 
     Args:
         name: a registry name.
         frames: frames of a clip; as the model is trained by default.
         size: height and width in pixels; a square of the model's input size by default.
         clips: clips in the batch.
-        preset: a named set of switches.
-        switches: fields of the model's configuration.
+        preset: a named set of fields.
+        fields: fields of the model's configuration.
 
     Raises:
         ModelError and its subclasses, as `create_model` does.
     """
-    model, video = _on_paper(name, frames, size, clips, preset, switches)
+    model, video = _on_paper(name, frames, size, clips, preset, fields)
     with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_OPERATORS) as counter:
         model(video)
     return Cost(
@@ -87,21 +87,21 @@ def measure_cost(
 
 
 def multiply_adds(
-    name: str, frames: int, size: tuple[int, int], *, preset: str = "paper", switches: dict[str, Any]
+    name: str, frames: int, size: tuple[int, int], *, preset: str = "paper", fields: dict[str, Any]
 ) -> int:
     """Multiply-adds alone, of one clip; see `measure_cost`."""
-    model, video = _on_paper(name, frames, size, 1, preset, switches)
+    model, video = _on_paper(name, frames, size, 1, preset, fields)
     with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_OPERATORS) as counter:
         model(video)
     return counter.get_total_flops() // 2
 
 
 def _on_paper(
-    name: str, frames: int | None, size: tuple[int, int] | None, clips: int, preset: str, switches: dict[str, Any]
+    name: str, frames: int | None, size: tuple[int, int] | None, clips: int, preset: str, fields: dict[str, Any]
 ) -> tuple[VideoModel, Tensor]:
     """The model and its input as shapes without numbers."""
     with torch.device("meta"):
-        model = create_model(name, preset=preset, **switches).eval()
+        model = create_model(name, preset=preset, **fields).eval()
         height, width = size or (model.info.input_size, model.info.input_size)
         return model, torch.empty(clips, 3, frames or model.info.num_frames, height, width)
 

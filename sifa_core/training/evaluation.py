@@ -41,9 +41,9 @@ class Evaluation:
 
     labels: tuple[str, ...]
     confusion: NDArray[np.int64]
-    """[C,C], true class by row, predicted class by column."""
+    """[classes, classes], true class by row, predicted class by column."""
     speeds: NDArray[np.int64]
-    """[bins,2], right and all, by SPEED_BINS; all zero where speeds are not known."""
+    """[bins, 2], right and all, by SPEED_BINS; all zero where speeds are not known."""
     loss: float
     """Mean cross entropy of the averaged probabilities."""
     protocol: str
@@ -78,7 +78,7 @@ class Evaluation:
 
     @property
     def directions(self) -> float:
-        """Share that is right of the answers that name a clip's class or its opposite: 0.5 for one who guesses.
+        """Fraction that is right of the answers that name a clip's class or its opposite: 0.5 for one who guesses.
 
         NaN without such answers, or for other classes than motion15's.
         """

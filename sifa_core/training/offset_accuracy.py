@@ -1,6 +1,6 @@
 """Do the offsets make sense? Statistics of every SIFA layer on motion15, against the true flow.
 
-Legend: T feature frames, K taps, h x w cells of a layer's map. Displacements are (x, y) in cells of that map.
+Legend: T feature frames, K taps, H x W cells of a layer's map. Displacements are (x, y) in cells of that map.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class LayerReport:
     cells: int = 0
 
     def to_dict(self) -> dict[str, float]:
-        """Mean and largest offset (cells), share of points out of frame, attention entropy (0..1), and over moving
+        """Mean and largest offset (cells), fraction of points out of frame, attention entropy (0..1), and over moving
         cells: cosine and end-point error (cells) of the attention-weighted displacement, of the same attention on the
         regular grid, and the error of standing still, which is the mean true displacement."""
         clips, cells = max(self.clips, 1), max(self.cells, 1)
@@ -112,7 +112,7 @@ def true_displacement(
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """How far the picture at each cell's centre moves from input frame `first` over `steps` frames.
 
-    Returns displacements [h,w,2] in cells, and which cells belong to what moves, stay in the frame, and move visibly.
+    Returns displacements [H, W, 2] in cells, and which cells belong to what moves, stay in the frame, and move visibly.
     The sample must have been drawn with its truth.
     """
     assert sample.flow is not None

@@ -4,7 +4,7 @@ Nothing in the method bounds offsets. Trained from scratch they drift, step by s
 attention finds nothing; ImageNet initialisation and a smaller learning rate only slow that down. The target is the
 cell itself, or, where clips are drawn and the truth is known, the place where the cell's content is in the next frame.
 
-Legend: B clips, F feature frames, P = B*F or B*(F-1) pairs, K taps, H x W cells of a layer's map.
+Legend: B clips, T feature frames, N = B*T or B*(T-1) pairs, K taps, H x W cells of a layer's map.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class OffsetLoss:
     def __call__(self, motion: Tensor | None = None) -> Tensor | float:
         """The offset loss of the last forward, weight times the sum over layers; forgets it.
 
-        Without `motion` it is the mean squared offset. With `motion` (B, F, rows, columns, 2), the true displacement
+        Without `motion` it is the mean squared offset. With `motion` [B, T, rows, columns, 2], the true displacement
         of cells of 8 pixels in pixels, NaN where unknown, it is the distance of the offsets from that. `motion` may be
         on another device than the network: batches come from the CPU.
         """
@@ -59,7 +59,7 @@ class OffsetLoss:
 
 
 def distance_from_motion(offset: Tensor, motion: Tensor) -> Tensor:
-    """Smooth L1 distance (cells) of offsets (P, 2K, H, W) from the true motion, see `OffsetLoss`.
+    """Smooth L1 distance (cells) of offsets [N, 2K, H, W] from the true motion, see `OffsetLoss`.
 
     In every clip the cells that move and those that do not weigh the same. Raises ConfigError if the map's cells are
     not whole numbers of cells of 8 pixels.
@@ -70,14 +70,14 @@ def distance_from_motion(offset: Tensor, motion: Tensor) -> Tensor:
     if side < 1 or (height * side, width * side) != (rows, columns):
         raise ConfigError("optimizer.offset_target=motion needs crops whose sides are multiples of 32 pixels.")
     blocks = motion.unflatten(3, (width, side)).unflatten(2, (height, side))
-    target = blocks.nanmean(dim=(3, 5)) / (SMALL_CELL * side)  # (B, F, H, W, 2), x first
+    target = blocks.nanmean(dim=(3, 5)) / (SMALL_CELL * side)  # [B, T, H, W, 2], x first
     target = target[:, : offset.shape[0] // clips].flip(-1).permute(0, 1, 4, 2, 3)  # y first, as in offsets
     known = ~target.isnan().any(dim=2)
     target = target.nan_to_num()
-    points = offset.unflatten(0, (clips, -1)).unflatten(2, (-1, 2))  # (B, F, K, 2, H, W)
+    points = offset.unflatten(0, (clips, -1)).unflatten(2, (-1, 2))  # [B, T, K, 2, H, W]
     distance = F.smooth_l1_loss(points, target[:, :, None].expand_as(points), reduction="none").mean(dim=(2, 3))
     moves = target.norm(dim=2) >= LEAST_MOTION
-    shares = [(cells * known).float() for cells in (moves, ~moves)]
+    groups = [(cells * known).float() for cells in (moves, ~moves)]
     return torch.stack(
-        [((distance * share).sum((1, 2, 3)) / share.sum((1, 2, 3)).clamp_min(1)).mean() for share in shares]
+        [((distance * group).sum((1, 2, 3)) / group.sum((1, 2, 3)).clamp_min(1)).mean() for group in groups]
     ).sum()

@@ -143,7 +143,7 @@ def test_unknown_switch_in_a_file(tmp_path):
     path = tmp_path / "odd.safetensors"
     config = json.dumps({"name": "sifa_net_tiny", "switches": {"wings": 2}})
     safetensors.torch.save_file({"weight": torch.zeros(2)}, path, {"config": config})
-    with pytest.raises(ConfigError, match="no switch wings"):
+    with pytest.raises(ConfigError, match="no field wings"):
         load_model(path)
 
 
@@ -179,9 +179,9 @@ def test_files_of_another_kind_are_one_sentence(tmp_path, state, config, labels,
 @pytest.mark.parametrize(
     ("switches", "message"),
     [
-        ({"name": "sifa_net_r50"}, "no switch name"),
-        ({"preset": "official"}, "no switch preset"),
-        ({"weights": "other.pth"}, "no switch weights"),
+        ({"name": "sifa_net_r50"}, "no field name"),
+        ({"preset": "official"}, "no field preset"),
+        ({"weights": "other.pth"}, "no field weights"),
         ({"kernel_size": 3.0}, "kernel_size=3.0 is not possible"),
         ({"kernel_size": True}, "kernel_size=True is not possible"),
     ],

@@ -13,7 +13,7 @@ from sifa_core.explain.class_evidence import grad_cam
 from sifa_core.explain.explanation import analyze
 from sifa_core.explain.trace import Trace
 from sifa_core.layers import temporal_names
-from sifa_core.layers.registry import OFFSET_SOURCES
+from sifa_core.layers.temporal import OFFSET_SOURCES
 from sifa_core.models import create_model, load_model, model_names, save_checkpoint
 from tests.models.plain_swin import plain_swin
 from tests.payloads import payload_of
@@ -278,7 +278,7 @@ def test_figures_files_and_the_page_work_on_it(analysis, tmp_path):
 @pytest.mark.parametrize(
     ("switches", "message"),
     [
-        ({"heads": 4}, "has no switch heads"),
+        ({"heads": 4}, "has no field heads"),
         ({"layers": (1, 2)}, "layers="),
         ({"width": 0}, "width=0"),
         ({"width": 100, "head_width": 32}, "head_width=32"),

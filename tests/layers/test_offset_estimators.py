@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from sifa_core.errors import ConfigError
 from sifa_core.layers import SIFA, TemporalConfig
-from sifa_core.layers.offsets import build_offset_estimator
+from sifa_core.layers.offset_estimators import build_offset_estimator
 
 
 def test_conv3d_sums_over_three_frames_around_the_sampled_one(clips, randomise):

@@ -1,6 +1,6 @@
 """Temporal modules by name: what stands after the 3x3 convolution of a block (Tables 1a and 1e).
 
-A module is built from its channel count and a `TemporalConfig`, and maps (B*T, C, H, W), T to the same shape.
+A module is built from its channel count and a `TemporalConfig`, and maps [B*T, C, H, W], T to the same shape.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from sifa_core.errors import ConfigError
+from sifa_core.fields import check_choice, check_flags
 
 OFFSET_SOURCES = ("msm", "difference", "next", "conv3d")
 SCALES = ("mean", "none", "softmax")
@@ -22,7 +22,7 @@ KERNEL_SIZES = (1, 3, 5, 7, 9)
 
 @dataclass(frozen=True)
 class TemporalConfig:
-    """The switches that a temporal module reads. Defaults are the paper's."""
+    """The fields that a temporal module reads. Defaults are the paper's."""
 
     kernel_size: int = 3
     """Side k of the local region; K = k*k points are sampled (Table 1c)."""
@@ -65,7 +65,7 @@ def register_temporal(name: str) -> Callable[[Factory], Factory]:
 
 
 def temporal_names() -> tuple[str, ...]:
-    """Every value that the `temporal` switch takes; "none" leaves a plain 2D network."""
+    """Every value that the `temporal` field takes; "none" leaves a plain 2D network."""
     return ("none", *sorted(_FACTORIES))
 
 
@@ -73,18 +73,3 @@ def build_temporal(name: str, channels: int, config: TemporalConfig) -> nn.Modul
     """The temporal module `name` for `channels` channels. Raises ConfigError for a name that is not registered."""
     check_choice("temporal", name, sorted(_FACTORIES))
     return _FACTORIES[name](channels, config)
-
-
-def check_choice(switch: str, value: object, allowed: tuple | list) -> None:
-    """Raise ConfigError unless `value` is one of `allowed`, of its type too: 3.0 is not 3, True is not 1."""
-    if not any(type(value) is type(choice) and value == choice for choice in allowed):
-        choices = ", ".join(map(str, allowed))
-        raise ConfigError(f"{switch}={value!r} is not possible; choose one of {choices}.")
-
-
-def check_flags(config: object, *names: str) -> None:
-    """Raise ConfigError unless the fields `names` are true or false."""
-    for name in names:
-        value = getattr(config, name)
-        if not isinstance(value, bool):
-            raise ConfigError(f"{name}={value!r} is not possible; it is true or false.")

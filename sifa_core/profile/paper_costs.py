@@ -15,8 +15,6 @@ from typing import Any
 from sifa_core.paper import ablations, results
 from sifa_core.profile.cost import multiply_adds
 
-NOTABLE = 0.05
-"""Share by which a figure may differ without a note."""
 RESNET_SIDE = 256
 """Pixels: the crops of section 4.1's inference."""
 SWIN_SIDE = 224
@@ -25,7 +23,7 @@ MODELS = {"R50": "sifa_net_r50", "R101": "sifa_net_r101", "Swin-B": "sifa_transf
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PaperCost:
     """One row: the paper's figure and ours."""
 
     table: str
@@ -43,9 +41,9 @@ class Comparison:
     ours: float = 0.0
     """Our multiply-adds, in thousands of millions."""
     preset: str = "paper"
-    """Named set of switches that the row is built from."""
-    switches: Mapping[str, Any] = field(default_factory=dict)
-    """Switches that make the row."""
+    """Named set of fields that the row is built from."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that make the row."""
     note: str = ""
     """Why the two differ by more than 5 %."""
 
@@ -54,32 +52,27 @@ class Comparison:
         """(ours - paper) / paper."""
         return None if self.paper is None else self.ours / self.paper - 1
 
-    @property
-    def is_notable(self) -> bool:
-        """Whether the difference is above 5 %."""
-        return self.difference is not None and abs(self.difference) > NOTABLE
 
-
-def compare_with_paper(progress: Callable[[int, int], None] | None = None) -> list[Comparison]:
+def compare_with_paper(progress: Callable[[int, int], None] | None = None) -> list[PaperCost]:
     """Every row of the paper that this project builds, table by table; `progress` is called with (done, all)."""
     rows = [*_ablation_rows(), *_result_rows()]
     counted = []
     for row in rows:
-        ours = _count(row.model, row.frames, row.side, row.preset, tuple(row.switches.items())) / 1e9
+        ours = _count(row.model, row.frames, row.side, row.preset, tuple(row.fields.items())) / 1e9
         counted.append(dataclasses.replace(row, ours=ours))
         if progress:
             progress(len(counted), len(rows))
     return counted
 
 
-def _ablation_rows() -> Iterator[Comparison]:
-    for (table, variant), switches in ABLATIONS.items():
+def _ablation_rows() -> Iterator[PaperCost]:
+    for (table, variant), fields in ABLATIONS.items():
         printed = next(entry.gflops for entry in ablations(table) if entry.variant == variant)
         note = NOTES.get((table, variant), "")
-        yield Comparison(table, variant, MODELS["R50"], 16, RESNET_SIDE, printed, switches=switches, note=note)
+        yield PaperCost(table, variant, MODELS["R50"], 16, RESNET_SIDE, printed, fields=fields, note=note)
 
 
-def _result_rows() -> Iterator[Comparison]:
+def _result_rows() -> Iterator[PaperCost]:
     for dataset in ("kinetics400", "kinetics600", "something_v2"):
         for result in results(dataset):
             if result.frames is None:
@@ -87,14 +80,14 @@ def _result_rows() -> Iterator[Comparison]:
             name, model = f"{result.label} {result.backbone}", MODELS[result.backbone]
             side = SWIN_SIDE if result.backbone == "Swin-B" else RESNET_SIDE
             facts = (model, result.frames, side, result.gflops_per_view)
-            yield Comparison(result.table, name, *facts, note=NOTES.get(("2", name), ""))
+            yield PaperCost(result.table, name, *facts, note=NOTES.get(("2", name), ""))
             if result.backbone == "Swin-B":
-                yield Comparison(result.table, f"{name}, authors' code", *facts, preset="official")
+                yield PaperCost(result.table, f"{name}, authors' code", *facts, preset="official")
 
 
 @functools.cache
-def _count(model: str, frames: int, side: int, preset: str, switches: tuple[tuple[str, Any], ...]) -> int:
-    return multiply_adds(model, frames, (side, side), preset=preset, switches=dict(switches))
+def _count(model: str, frames: int, side: int, preset: str, fields: tuple[tuple[str, Any], ...]) -> int:
+    return multiply_adds(model, frames, (side, side), preset=preset, fields=dict(fields))
 
 
 _PLAIN = {"temporal": "none"}
@@ -128,7 +121,7 @@ ABLATIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("1e", "Temporal Difference"): {"temporal": "temporal_difference"},
     ("1e", "SIFA"): {},
 }
-"""(table, row) -> switches of `sifa_net_r50`."""
+"""(table, row) -> fields of `sifa_net_r50`."""
 
 _KERNEL = (
     "One more tap takes 18 (offset convolution) + 6 (operator) multiply-adds a channel and cell, 9.4 M in all three "
