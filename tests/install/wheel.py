@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -157,10 +158,13 @@ def test_bench_needs_the_repository(run: Run) -> None:
 @pytest.fixture
 def page_address(environment: Path, elsewhere: Path, variables: dict[str, str]) -> Iterator[str]:
     """The address at which `sifa app` serves."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
     log = elsewhere / "log.txt"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(environment / "sifa"), "app", "--port", "7861", "--device", "cpu"],
+            [str(environment / "sifa"), "app", "--port", port, "--device", "cpu"],
             cwd=elsewhere,
             env=variables,
             stdout=output,
