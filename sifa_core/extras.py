@@ -7,7 +7,7 @@ from __future__ import annotations
 
 PACKAGE = "sifa-explorer"
 CORE = (
-    *("torch", "numpy", "cv2", "av", "captum", "matplotlib", "safetensors", "omegaconf", "yaml"),
+    *("torch", "numpy", "cv2", "av", "captum", "matplotlib", "PIL", "safetensors", "omegaconf", "yaml"),
     *("huggingface_hub", "tqdm"),
 )
 EXTRAS = {
