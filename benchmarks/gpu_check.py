@@ -60,7 +60,7 @@ def _milliseconds(function: Callable[[], object], repeats: int = 50) -> float:
 def _row(shape: tuple[int, int, int, int], dtype: torch.dtype) -> str:
     query, memory, offset, grad = (t.cuda() for t in make_inputs(shape, dtype))
     inputs = [t.detach().requires_grad_() for t in (query, memory, offset)]
-    settings = Settings(3, 1, 1, "mean")
+    settings = Settings(3, "mean")
 
     def forward() -> None:
         with torch.no_grad():

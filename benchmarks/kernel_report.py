@@ -82,7 +82,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     for channels in (128, 256, 512):
         for dtype in (torch.float32, torch.float16):
-            chosen = cuda.constants(Settings(3, 1, 1, "mean"), dtype, channels, True, False)
+            chosen = cuda.constants(Settings(3, "mean"), dtype, channels, True, False)
             for source in ("forward.cu", "backward.cu"):
                 for row in report(nvcc, source, chosen, targets):
                     used = f"{row.registers} | {row.shared} | {row.stack} | {row.spills}"

@@ -1,7 +1,7 @@
 // The SIFA operator for CPUs: forward and backward over channels_last maps.
 //
-// n image, y row, x column, c channel, i tap, g channel group; C channels, K taps, G groups, P = height*width places.
-// A map is [P][C] per image, offsets [P][K][2] as (dy, dx), weights [P][G][K]. Storage may be 16 bits wide; sums and
+// n image, y row, x column, c channel, i tap; C channels, K taps, P = height*width places.
+// A map is [P][C] per image, offsets [P][K][2] as (dy, dx), weights [P][K]. Storage may be 16 bits wide; sums and
 // coordinates are `Real` (float, or double for double storage). All index arithmetic is 64 bits wide.
 //
 // No two threads ever add to one number, and every sum runs in the order of places and taps, so results do not depend
@@ -42,11 +42,11 @@ void weighted_sum(Real *to, const Real *samples, int64_t stride, const Real *wei
     weighted_sum<Real, 1>(to, samples, stride, weights, taps, done, width);
 }
 
-// Forward at one place. Scratch: samples [K][C], weights [G][K], sum [C].
+// Forward at one place. Scratch: samples [K][C], sum [C], weights [K].
 template <class Real, class Store>
 struct Forward {
     static int64_t scratch(const Problem &problem) {
-        return (problem.taps() + 1) * problem.channels + problem.groups * problem.taps();
+        return (problem.taps() + 1) * problem.channels + problem.taps();
     }
 
     // The sample's channels [first, last), and their products with the query added to `dot`. Returns where it stopped.
@@ -70,45 +70,39 @@ struct Forward {
 
     static void at(const Problem &problem, const Workspace<Real, Store> &space, int64_t row, int64_t column,
                    const Store *query, const Store *memory, const Real *offset, Store *aggregate, Store *weights_out) {
-        const int64_t channels = problem.channels, taps = problem.taps(), width = channels / problem.groups;
+        const int64_t channels = problem.channels, taps = problem.taps();
         Real *samples = space.numbers, *sum = samples + taps * channels, *weights = sum + channels;
         for (int64_t i = 0; i < taps; ++i) {
             const Point<Real> point(problem, (Real(row) + space.tap_y[i]) + offset[2 * i],
                                     (Real(column) + space.tap_x[i]) + offset[2 * i + 1]);
             Real *sample = samples + i * channels;
             if (!point.inside) {
-                for (int64_t g = 0; g < problem.groups; ++g) weights[g * taps + i] = 0;
+                weights[i] = 0;
                 std::memset(sample, 0, size_t(channels) * sizeof(Real));
                 continue;
             }
             const Rows<const Store> rows(problem, point, memory, static_cast<const Store *>(space.zeros), 0);
-            for (int64_t g = 0; g < problem.groups; ++g) {
-                typedef typename VectorOf<Real>::type Vector;
-                Vector dots = Vector() + 0;
-                Real dot = 0;
-                const int64_t end = (g + 1) * width;
-                const int64_t rest = blend(rows, point, query, sample, g * width, end, dots);
-                blend(rows, point, query, sample, rest, end, dot);
-                dot += total(dots);
-                weights[g * taps + i] = Real(problem.factor) * dot;
-            }
+            typedef typename VectorOf<Real>::type Vector;
+            Vector dots = Vector() + 0;
+            Real dot = 0;
+            const int64_t rest = blend(rows, point, query, sample, 0, channels, dots);
+            blend(rows, point, query, sample, rest, channels, dot);
+            weights[i] = Real(problem.factor) * (dot + total(dots));
         }
-        for (int64_t g = 0; g < problem.groups; ++g) {
-            if (problem.softmax) softmax(weights + g * taps, taps);
-            weighted_sum(sum + g * width, samples + g * width, channels, weights + g * taps, taps, width);
-        }
+        if (problem.softmax) softmax(weights, taps);
+        weighted_sum(sum, samples, channels, weights, taps, channels);
         for (int64_t c = 0; c < channels; ++c) store(aggregate + c, sum[c]);
-        for (int64_t j = 0; j < problem.groups * taps; ++j) store(weights_out + j, weights[j]);
+        for (int64_t i = 0; i < taps; ++i) store(weights_out + i, weights[i]);
     }
 };
 
 // Backward at one place for what belongs to that place: the gradients of its query and offsets and, kept for the
-// second pass, of its logits. Scratch: samples [K][C], sum [C], products [G][K][4] of (gradient, query) with the
+// second pass, of its logits. Scratch: samples [K][C], sum [C], products [K][4] of (gradient, query) with the
 // sample's derivatives along (y, x).
 template <class Real, class Store>
 struct Backward {
     static int64_t scratch(const Problem &problem) {
-        return (problem.taps() + 5) * problem.channels + problem.groups * problem.taps() * 4;
+        return (problem.taps() + 5) * problem.channels + problem.taps() * 4;
     }
 
     // The sample's channels [first, last). Added to `dot`: gradient times sample, gradient times the sample's
@@ -141,47 +135,38 @@ struct Backward {
     static void at(const Problem &problem, const Workspace<Real, Store> &space, int64_t row, int64_t column,
                    const Store *grad, const Store *grad_weights, const Store *query, const Store *memory,
                    const Real *offset, const Store *weights, Store *grad_query, Real *grad_offset, Real *grad_logits) {
-        const int64_t channels = problem.channels, taps = problem.taps(), width = channels / problem.groups;
+        const int64_t channels = problem.channels, taps = problem.taps();
         Real *samples = space.numbers, *sum = samples + taps * channels, *products = sum + channels;
         for (int64_t i = 0; i < taps; ++i) {
             const Point<Real> point(problem, (Real(row) + space.tap_y[i]) + offset[2 * i],
                                     (Real(column) + space.tap_x[i]) + offset[2 * i + 1]);
             Real *sample = samples + i * channels;
             if (!point.inside) {
-                for (int64_t g = 0; g < problem.groups; ++g) {
-                    std::memset(products + (g * taps + i) * 4, 0, 4 * sizeof(Real));
-                    grad_logits[g * taps + i] = load(grad_weights[g * taps + i]);
-                }
+                std::memset(products + 4 * i, 0, 4 * sizeof(Real));
+                grad_logits[i] = load(grad_weights[i]);
                 std::memset(sample, 0, size_t(channels) * sizeof(Real));
                 continue;
             }
             const Rows<const Store> rows(problem, point, memory, static_cast<const Store *>(space.zeros), 0);
-            for (int64_t g = 0; g < problem.groups; ++g) {
-                typedef typename VectorOf<Real>::type Vector;
-                Vector partial[5] = {Vector() + 0, Vector() + 0, Vector() + 0, Vector() + 0, Vector() + 0};
-                Real sums[5] = {0, 0, 0, 0, 0};
-                const int64_t end = (g + 1) * width;
-                const int64_t rest = blend(rows, point, grad, query, sample, g * width, end, partial);
-                blend(rows, point, grad, query, sample, rest, end, sums);
-                for (int j = 0; j < 5; ++j) sums[j] += total(partial[j]);
-                std::memcpy(products + (g * taps + i) * 4, sums + 1, 4 * sizeof(Real));
-                grad_logits[g * taps + i] = load(grad_weights[g * taps + i]) + sums[0];
-            }
+            typedef typename VectorOf<Real>::type Vector;
+            Vector partial[5] = {Vector() + 0, Vector() + 0, Vector() + 0, Vector() + 0, Vector() + 0};
+            Real sums[5] = {0, 0, 0, 0, 0};
+            const int64_t rest = blend(rows, point, grad, query, sample, 0, channels, partial);
+            blend(rows, point, grad, query, sample, rest, channels, sums);
+            for (int j = 0; j < 5; ++j) sums[j] += total(partial[j]);
+            std::memcpy(products + 4 * i, sums + 1, 4 * sizeof(Real));
+            grad_logits[i] = load(grad_weights[i]) + sums[0];
         }
-        std::memset(grad_offset, 0, size_t(2 * taps) * sizeof(Real));
-        for (int64_t g = 0; g < problem.groups; ++g) {
-            Real *logits = grad_logits + g * taps;
-            Real mean = 0;
-            for (int64_t i = 0; problem.softmax && i < taps; ++i) mean += load(weights[g * taps + i]) * logits[i];
-            for (int64_t i = 0; i < taps; ++i) {
-                const Real weight = load(weights[g * taps + i]), *product = products + (g * taps + i) * 4;
-                const Real logit = (problem.softmax ? weight * (logits[i] - mean) : logits[i]) * Real(problem.factor);
-                logits[i] = logit;
-                grad_offset[2 * i] += weight * product[0] + logit * product[2];
-                grad_offset[2 * i + 1] += weight * product[1] + logit * product[3];
-            }
-            weighted_sum(sum + g * width, samples + g * width, channels, logits, taps, width);
+        Real mean = 0;
+        for (int64_t i = 0; problem.softmax && i < taps; ++i) mean += load(weights[i]) * grad_logits[i];
+        for (int64_t i = 0; i < taps; ++i) {
+            const Real weight = load(weights[i]), *product = products + 4 * i, of_weight = grad_logits[i];
+            const Real logit = (problem.softmax ? weight * (of_weight - mean) : of_weight) * Real(problem.factor);
+            grad_logits[i] = logit;
+            grad_offset[2 * i] = weight * product[0] + logit * product[2];
+            grad_offset[2 * i + 1] = weight * product[1] + logit * product[3];
         }
+        weighted_sum(sum, samples, channels, grad_logits, taps, channels);
         for (int64_t c = 0; c < channels; ++c) store(grad_query + c, sum[c]);
     }
 };
@@ -211,7 +196,7 @@ template <class Real, class Store>
 void scatter(const Problem &problem, const Workspace<Real, Store> &space, int64_t first, int64_t last,
              const Store *grad, const Store *query, const Real *offset, const Store *weights, const Real *grad_logits,
              Real *grad_memory) {
-    const int64_t channels = problem.channels, taps = problem.taps(), width = channels / problem.groups;
+    const int64_t channels = problem.channels, taps = problem.taps();
     Real *nowhere = space.numbers;
     std::memset(nowhere, 0, size_t(4 * channels) * sizeof(Real));
     for (int64_t p = 0; p < problem.places(); ++p)
@@ -225,16 +210,11 @@ void scatter(const Problem &problem, const Workspace<Real, Store> &space, int64_
                                         (Real(column) + space.tap_x[i]) + offset_here[2 * i + 1]);
                 if (!point.inside) continue;
                 const Rows<Real> rows(problem, point, grad_memory, nowhere, channels);
-                for (int64_t g = first / width; g * width < last; ++g) {
-                    const int64_t from = first > g * width ? first : g * width;
-                    const int64_t to = last < (g + 1) * width ? last : (g + 1) * width;
-                    const Real weight = load(weights[(p * problem.groups + g) * taps + i]);
-                    const Real grad_logit = grad_logits[(p * problem.groups + g) * taps + i];
-                    typedef typename VectorOf<Real>::type Vector;
-                    const int64_t rest =
-                        spread<Vector>(rows, point, weight, grad_logit, grad_here, query_here, from, to);
-                    spread<Real>(rows, point, weight, grad_logit, grad_here, query_here, rest, to);
-                }
+                const Real weight = load(weights[p * taps + i]), grad_logit = grad_logits[p * taps + i];
+                typedef typename VectorOf<Real>::type Vector;
+                const int64_t rest =
+                    spread<Vector>(rows, point, weight, grad_logit, grad_here, query_here, first, last);
+                spread<Real>(rows, point, weight, grad_logit, grad_here, query_here, rest, last);
             }
         }
     }
@@ -258,7 +238,7 @@ int forward(const Problem &problem, const Store *query, const Store *memory, con
                 Forward<Real, Store>::at(problem, space, row, column, query + n * problem.query_stride + p * channels,
                                          memory + n * problem.memory_stride,
                                          offset + n * problem.offset_stride + p * 2 * problem.taps(),
-                                         aggregate + here * channels, weights + here * problem.groups * problem.taps());
+                                         aggregate + here * channels, weights + here * problem.taps());
             }
         }
     }
@@ -270,7 +250,7 @@ int backward(const Problem &problem, const Store *grad, const Store *grad_weight
              const Store *memory, const Real *offset, const Store *weights, Store *grad_query, Real *grad_memory,
              Real *grad_offset, Real *grad_logits) {
     const int64_t channels = problem.channels, taps = problem.taps(), places = problem.places();
-    const int64_t per_place = problem.groups * taps, rows = problem.images * problem.height;
+    const int64_t rows = problem.images * problem.height;
     // Enough blocks of channels to occupy the threads when there are few images; 16 channels fill a cache line.
     const int64_t wanted = (problem.threads + problem.images - 1) / problem.images;
     const int64_t block = ((channels + wanted - 1) / wanted + 15) / 16 * 16, blocks = (channels + block - 1) / block;
@@ -286,12 +266,12 @@ int backward(const Problem &problem, const Store *grad, const Store *grad_weight
             for (int64_t column = 0; column < problem.width; ++column) {
                 const int64_t p = row * problem.width + column, here = n * places + p;
                 Backward<Real, Store>::at(problem, space, row, column, grad + here * channels,
-                                          grad_weights + here * per_place,
+                                          grad_weights + here * taps,
                                           query + n * problem.query_stride + p * channels,
                                           memory + n * problem.memory_stride,
-                                          offset + n * problem.offset_stride + p * 2 * taps, weights + here * per_place,
+                                          offset + n * problem.offset_stride + p * 2 * taps, weights + here * taps,
                                           grad_query + here * channels, grad_offset + here * 2 * taps,
-                                          grad_logits + here * per_place);
+                                          grad_logits + here * taps);
             }
         }
 #pragma omp for schedule(dynamic)
@@ -301,7 +281,7 @@ int backward(const Problem &problem, const Store *grad, const Store *grad_weight
             const int64_t last = first + block < channels ? first + block : channels;
             scatter<Real, Store>(problem, space, first, last, grad + n * places * channels,
                                  query + n * problem.query_stride, offset + n * problem.offset_stride,
-                                 weights + n * places * per_place, grad_logits + n * places * per_place,
+                                 weights + n * places * taps, grad_logits + n * places * taps,
                                  grad_memory + n * places * channels);
         }
     }

@@ -1,6 +1,6 @@
 // Where the CPU kernels read: the problem's sizes, the sampling points and the rows of channels at their corners.
 //
-// n image, y row, x column, c channel, i tap, g channel group; C channels, K taps, G groups, P = height*width places.
+// n image, y row, x column, c channel, i tap; C channels, K taps, P = height*width places.
 
 #pragma once
 
@@ -11,8 +11,7 @@
 
 struct Problem {
     int64_t images, channels, height, width;
-    int64_t kernel, dilation, groups, softmax;
-    int64_t threads;
+    int64_t kernel, softmax, threads;
     // Distances between images, in elements, so that slices of a batch need no copy.
     int64_t query_stride, memory_stride, offset_stride;
     double factor;
@@ -36,8 +35,8 @@ struct Workspace {
         if (!ready()) return;
         std::memset(static_cast<void *>(zeros), 0, size_t(problem.channels) * sizeof(Store));
         for (int64_t i = 0; i < problem.taps(); ++i) {
-            tap_y[i] = Real((i / problem.kernel - problem.kernel / 2) * problem.dilation);
-            tap_x[i] = Real((i % problem.kernel - problem.kernel / 2) * problem.dilation);
+            tap_y[i] = Real(i / problem.kernel - problem.kernel / 2);
+            tap_x[i] = Real(i % problem.kernel - problem.kernel / 2);
         }
     }
     Workspace(const Workspace &) = delete;

@@ -1,6 +1,6 @@
 """Calls the compiled CPU kernels (cuda/cpu) on PyTorch's tensors.
 
-N images, G groups, C channels, K taps. The kernels want channels_last maps and release Python's lock while they run.
+N images, C channels, K taps. The kernels want channels_last maps and release Python's lock while they run.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import ctypes
 
 import torch
 
-from sifa_core.ops.arguments import Settings, compute_dtype
+from sifa_core.ops.arguments import ALL, Needs, Settings, compute_dtype
 from sifa_core.ops.build import load_library
 from sifa_core.ops.layout import dense, empty, laid_out
 
@@ -27,7 +27,7 @@ class Problem(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("images", "channels", "height", "width")),
-        *((name, ctypes.c_int64) for name in ("kernel", "dilation", "groups", "softmax", "threads")),
+        *((name, ctypes.c_int64) for name in ("kernel", "softmax", "threads")),
         *((name, ctypes.c_int64) for name in ("query_stride", "memory_stride", "offset_stride")),
         ("factor", ctypes.c_double),
     ]
@@ -45,7 +45,7 @@ def describe(
     images, channels, height, width = query.shape
     return Problem(
         *(images, channels, height, width),
-        *(settings.kernel_size, settings.dilation, settings.groups, settings.scale == "softmax", threads),
+        *(settings.kernel_size, settings.scale == "softmax", threads),
         *(query.stride(0), memory.stride(0), offset.stride(0)),
         settings.factor(channels),
     )
@@ -70,10 +70,10 @@ def _call(
 def attention(
     query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, settings: Settings
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Aggregate (N, C, H, W) and weights (N, G*K, H, W)."""
+    """Aggregate (N, C, H, W) and weights (N, K, H, W)."""
     real = compute_dtype(query.dtype)
     aggregate = empty(query, query.shape[1], query.dtype)
-    weights = empty(query, settings.groups * settings.taps, query.dtype)
+    weights = empty(query, settings.taps, query.dtype)
     inputs = (laid_out(query), laid_out(memory), laid_out(offset.to(real)))
     _call("forward", settings, inputs, (aggregate, weights))
     return aggregate, weights
@@ -81,22 +81,26 @@ def attention(
 
 def attention_backward(
     grad_aggregate: torch.Tensor,
-    grad_weights: torch.Tensor,
+    grad_weights: torch.Tensor | None,
     query: torch.Tensor,
     memory: torch.Tensor,
     offset: torch.Tensor,
     weights: torch.Tensor,
     settings: Settings,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradients of query, memory and offset; `weights` is what the forward returned."""
+    needs: Needs = ALL,
+) -> tuple[torch.Tensor | None, ...]:
+    """Gradients of query, memory and offset, None for those not needed; `weights` is what the forward returned."""
     real = compute_dtype(query.dtype)
     grad_query = empty(query, query.shape[1], query.dtype)
     grad_memory = empty(query, query.shape[1], real)
     grad_offset = empty(query, offset.shape[1], real)
-    grad_logits = empty(query, settings.groups * settings.taps, real)
+    grad_logits = empty(query, settings.taps, real)
     inputs = (
         *(laid_out(query), laid_out(memory), laid_out(offset.to(real))),
-        *(dense(grad_aggregate), dense(grad_weights), dense(weights)),
+        dense(grad_aggregate),
+        dense(torch.zeros_like(weights) if grad_weights is None else grad_weights),
+        dense(weights),
     )
     _call("backward", settings, inputs, (grad_query, grad_memory, grad_offset, grad_logits))
-    return grad_query, grad_memory.to(memory.dtype), grad_offset.to(offset.dtype)
+    grads = (grad_query, grad_memory.to(memory.dtype), grad_offset.to(offset.dtype))
+    return tuple(grad if need else None for grad, need in zip(grads, needs, strict=True))

@@ -1,7 +1,7 @@
 """Runs the GPU kernels (cuda/gpu) on PyTorch's tensors: chooses constants, compiles, launches.
 
-N images, G groups, C channels, K taps, P = H*W places. Kernels are specialised by storage type, kernel size, softmax,
-order of summation, and by how threads share the C/G channels of a group.
+N images, C channels, K taps, P = H*W places. Kernels are specialised by storage type, kernel size, softmax,
+order of summation, and by how threads share the C channels.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from sifa_core.ops import driver, nvrtc
-from sifa_core.ops.arguments import Settings
+from sifa_core.ops.arguments import ALL, Needs, Settings
 from sifa_core.ops.layout import dense, empty, laid_out
 
 STORAGE = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
@@ -50,10 +50,9 @@ class Constants(NamedTuple):
 
 def constants(settings: Settings, dtype: torch.dtype, channels: int, aligned: bool, ordered: bool) -> Constants:
     """Constants for C = `channels`; `aligned`: addresses are multiples of 16 bytes."""
-    width = channels // settings.groups
     widest = 16 // dtype.itemsize
-    vector = widest if aligned and width % widest == 0 else 1
-    loads = -(-width // vector)
+    vector = widest if aligned and channels % widest == 0 else 1
+    loads = -(-channels // vector)
     lanes = 8 if loads <= 8 else 16 if loads <= 16 else 32
     chunks = -(-loads // lanes)
     if chunks * vector > 16:
@@ -98,7 +97,7 @@ def _prepare(
     ordered = torch.are_deterministic_algorithms_enabled()
     chosen = constants(settings, query.dtype, channels, aligned and channels * query.itemsize % 16 == 0, ordered)
     sizes = Sizes(
-        *(images, channels, height, width, settings.groups, settings.dilation),
+        *(images, channels, height, width, 1, 1),
         *(*strides, offset.stride(0), settings.factor(channels)),
     )
     places_per_block = chosen.threads // chosen.lanes
@@ -108,10 +107,10 @@ def _prepare(
 def attention(
     query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, settings: Settings
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Aggregate (N, C, H, W) and weights (N, G*K, H, W)."""
+    """Aggregate (N, C, H, W) and weights (N, K, H, W)."""
     query, memory, offset = laid_out(query), laid_out(memory), laid_out(offset.float())
     aggregate = empty(query, query.shape[1], query.dtype)
-    weights = empty(query, settings.groups * settings.taps, query.dtype)
+    weights = empty(query, settings.taps, query.dtype)
     chosen, sizes, blocks = _prepare(settings, query, memory, offset, (aggregate,))
     chosen = chosen._replace(ordered=0)
     arguments = (sizes, query, memory, offset, aggregate, weights)
@@ -121,24 +120,26 @@ def attention(
 
 def attention_backward(
     grad_aggregate: torch.Tensor,
-    grad_weights: torch.Tensor,
+    grad_weights: torch.Tensor | None,
     query: torch.Tensor,
     memory: torch.Tensor,
     offset: torch.Tensor,
     weights: torch.Tensor,
     settings: Settings,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradients of query, memory and offset; `weights` is what the forward returned.
+    needs: Needs = ALL,
+) -> tuple[torch.Tensor | None, ...]:
+    """Gradients of query, memory and offset, None for those not needed; `weights` is what the forward returned.
 
     The gradient of memory is added up atomically, in no fixed order, unless `torch.use_deterministic_algorithms` is on.
     """
     dtypes = memory.dtype, offset.dtype
     query, memory, offset = laid_out(query), laid_out(memory), laid_out(offset.float())
-    grad, grad_weights, weights = dense(grad_aggregate), dense(grad_weights), dense(weights)
+    grad, weights = dense(grad_aggregate), dense(weights)
+    grad_weights = torch.zeros_like(weights) if grad_weights is None else dense(grad_weights)
     grad_query = empty(query, query.shape[1], query.dtype)
     grad_memory = empty(query, query.shape[1], torch.float32).zero_()
     grad_offset = empty(query, offset.shape[1], torch.float32)
-    grad_logits = empty(query, settings.groups * settings.taps, torch.float32)
+    grad_logits = empty(query, settings.taps, torch.float32)
     chosen, sizes, blocks = _prepare(settings, query, memory, offset, (grad, grad_query))
     inputs = (sizes, query, memory, offset, grad, grad_weights, weights)
     outputs = (grad_query, grad_memory, grad_offset, grad_logits)
@@ -147,4 +148,5 @@ def attention_backward(
         blocks = -(-query.shape[0] * query.shape[1] // chosen.threads)
         arguments = (sizes, query, offset, grad, weights, grad_logits, grad_memory)
         _launch("backward.cu", "sifa_scatter", chosen, blocks, arguments, query.device)
-    return grad_query, grad_memory.to(dtypes[0]), grad_offset.to(dtypes[1])
+    grads = (grad_query, grad_memory.to(dtypes[0]), grad_offset.to(dtypes[1]))
+    return tuple(grad if need else None for grad, need in zip(grads, needs, strict=True))

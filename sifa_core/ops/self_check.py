@@ -12,8 +12,8 @@ from sifa_core.ops.build import BuildError
 
 _NAMES = ("aggregate", "weights", "gradient of query", "gradient of memory", "gradient of offset")
 _PROBLEMS = (
-    ((2, 24, 6, 5), Settings(kernel_size=3, dilation=1, groups=1, scale="mean")),
-    ((1, 34, 4, 7), Settings(kernel_size=2, dilation=2, groups=2, scale="softmax")),
+    ((2, 24, 6, 5), Settings(kernel_size=3, scale="mean")),
+    ((1, 34, 4, 7), Settings(kernel_size=2, scale="softmax")),
 )
 
 
@@ -41,7 +41,7 @@ def _compare(
     offset = 2 * normal(shape[0], 2 * settings.taps, *shape[2:])
     offset[:, 0, 0, 0] = float("nan")
     offset[:, 1, 0, 1] = 1e30
-    grad_weights = normal(shape[0], settings.groups * settings.taps, *shape[2:]).to(dtype)
+    grad_weights = normal(shape[0], settings.taps, *shape[2:]).to(dtype)
 
     inputs = [t.to(device) for t in (query, memory, offset)]
     aggregate, weights = module.attention(*inputs, settings)
@@ -53,6 +53,8 @@ def _compare(
     # Room for two roundings to 16 bits, and for sums of float32 in another order.
     tolerance = max(1e-4, 4 * torch.finfo(dtype).eps)
     for name, ours, theirs in zip(_NAMES, (aggregate, weights, *grads), (*expected, *expected_grads), strict=True):
+        if ours is None or theirs is None:
+            return f"{name} is missing"
         error = (ours.cpu().double() - theirs).abs().max() / theirs.abs().max()
         if not error <= tolerance:
             return f"{name} is off by {error:.2g} of its largest value, where {tolerance:.2g} is allowed"

@@ -30,7 +30,7 @@ def _needs_nvrtc(request: pytest.FixtureRequest) -> None:
         pytest.skip(str(error))
 
 
-CONSTANTS = cuda.constants(Settings(3, 1, 1, "mean"), torch.float32, 128, True, False)
+CONSTANTS = cuda.constants(Settings(3, "mean"), torch.float32, 128, True, False)
 
 
 @pytest.mark.parametrize("dtype", list(cuda.STORAGE))
@@ -38,7 +38,7 @@ def test_nvrtc_makes_binaries_for_many_shapes(cache: Path, dtype: torch.dtype) -
     shapes = [(128, 3, "mean"), (512, 3, "softmax"), (2048, 1, "none"), (33, 9, "mean")]
     made = 0
     for channels, kernel_size, scale in shapes:
-        chosen = cuda.constants(Settings(kernel_size, 1, 1, scale), dtype, channels, True, channels == 512)
+        chosen = cuda.constants(Settings(kernel_size, scale), dtype, channels, True, channels == 512)
         for source in ("forward.cu", "backward.cu"):
             binary = nvrtc.compile_kernels(source, chosen.options(), nvrtc.target(90))
             assert binary[:4] == b"\x7fELF"
@@ -124,7 +124,7 @@ def test_nvcc_on_every_architecture_in_registers(channels: int, dtype: torch.dty
     nvcc = kernel_report.find_nvcc()
     if nvcc is None:
         pytest.skip("nvcc is not on PATH")
-    chosen = cuda.constants(Settings(3, 1, 1, "mean"), dtype, channels, True, False)
+    chosen = cuda.constants(Settings(3, "mean"), dtype, channels, True, False)
     targets = kernel_report.architectures(nvcc)
     for source, kernels in (("forward.cu", ["sifa_forward"]), ("backward.cu", ["sifa_backward", "sifa_scatter"])):
         rows = kernel_report.report(nvcc, source, chosen, targets)

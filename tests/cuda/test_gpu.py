@@ -17,11 +17,11 @@ pytestmark = [
 ]
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 SETTINGS = [
-    Settings(3, 1, 1, "mean"),
-    Settings(3, 1, 1, "softmax"),
-    Settings(1, 1, 1, "none"),
-    Settings(5, 2, 2, "mean"),
-    Settings(9, 1, 1, "mean"),
+    Settings(3, "mean"),
+    Settings(3, "softmax"),
+    Settings(1, "none"),
+    Settings(5, "mean"),
+    Settings(9, "mean"),
 ]
 
 
@@ -68,7 +68,7 @@ def test_equals_reference(make_problem: Callable, channels: int, settings: Setti
 
 @pytest.mark.usefixtures("deterministic")
 def test_same_bits_every_time_under_deterministic_algorithms(make_problem: Callable) -> None:
-    settings = Settings(3, 1, 1, "mean")
+    settings = Settings(3, "mean")
     problem = make_problem((4, 128, 14, 14), settings, torch.float32)
     first = run(problem, settings)
     assert_right(first, problem, settings)
@@ -77,7 +77,7 @@ def test_same_bits_every_time_under_deterministic_algorithms(make_problem: Calla
 
 
 def test_works_on_the_current_stream(make_problem: Callable) -> None:
-    settings = Settings(3, 1, 1, "mean")
+    settings = Settings(3, "mean")
     problem = make_problem((4, 256, 28, 28), settings, torch.float32)
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
@@ -90,7 +90,7 @@ def test_works_on_the_current_stream(make_problem: Callable) -> None:
 
 def test_works_in_a_new_thread(make_problem: Callable) -> None:
     """One that has made no call of the CUDA runtime: kernels are loaded, and PyTorch has memory at hand."""
-    settings = Settings(3, 1, 1, "mean")
+    settings = Settings(3, "mean")
     problem = make_problem((2, 64, 8, 8), settings, torch.float32)
     inputs = [t.cuda().contiguous(memory_format=torch.channels_last) for t in problem[:3]]
     sifa_attention(*inputs)
@@ -104,7 +104,7 @@ def test_works_in_a_new_thread(make_problem: Callable) -> None:
 
 
 def test_is_captured_in_a_graph(make_problem: Callable) -> None:
-    settings = Settings(3, 1, 1, "mean")
+    settings = Settings(3, "mean")
     problem = make_problem((2, 64, 8, 8), settings, torch.float32)
     query, memory, offset = (t.cuda().contiguous(memory_format=torch.channels_last) for t in problem[:3])
     sifa_attention(query, memory, offset)
@@ -123,7 +123,7 @@ def test_is_captured_in_a_graph(make_problem: Callable) -> None:
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
 def test_works_on_a_device_that_is_not_the_current_one(make_problem: Callable) -> None:
-    settings = Settings(3, 1, 1, "mean")
+    settings = Settings(3, "mean")
     problem = make_problem((2, 64, 8, 8), settings, torch.float32)
     with torch.cuda.device(0):
         results = run(problem, settings, "cuda:1")
@@ -132,7 +132,7 @@ def test_works_on_a_device_that_is_not_the_current_one(make_problem: Callable) -
 
 
 def test_autocast_and_compile(make_problem: Callable) -> None:
-    settings = Settings(3, 1, 1, "mean")
+    settings = Settings(3, "mean")
     problem = make_problem((2, 64, 8, 8), settings, torch.float32)
     inputs = [t.cuda() for t in problem[:3]]
     compiled = torch.compile(lambda *t: sifa_attention(*t)[0] * 2, fullgraph=True)

@@ -64,28 +64,28 @@ def assert_right(problem: tuple[torch.Tensor, ...], settings: Settings, toleranc
 
 
 def test_one_launch_each_way(launched: list[str], make_problem: Callable) -> None:
-    settings = Settings(3, 1, 1, "mean")
+    settings = Settings(3, "mean")
     assert_right(make_problem((2, 20, 6, 5), settings, torch.float32), settings, 1e-5)
     assert launched == ["sifa_forward", "sifa_backward"]
 
 
 @pytest.mark.usefixtures("deterministic")
 def test_fixed_order_under_deterministic_algorithms(launched: list[str], make_problem: Callable) -> None:
-    settings = Settings(3, 2, 2, "softmax")
+    settings = Settings(3, "softmax")
     assert_right(make_problem((3, 72, 4, 3), settings, torch.float32), settings, 1e-5)
     assert launched == ["sifa_forward", "sifa_backward", "sifa_scatter"]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_16_bit_features_with_32_bit_offsets(launched: list[str], make_problem: Callable, dtype: torch.dtype) -> None:
-    settings = Settings(3, 1, 1, "mean")
+    settings = Settings(3, "mean")
     assert_right(make_problem((1, 64, 5, 4), settings, dtype), settings, 4 * torch.finfo(dtype).eps)
     assert launched == ["sifa_forward", "sifa_backward"]
 
 
 def test_slices_and_strides(launched: list[str], make_problem: Callable) -> None:
     """Frames t and t+1 of one clip overlap in memory; columns are strided; the gradient is expanded."""
-    settings = Settings(3, 1, 1, "mean")
+    settings = Settings(3, "mean")
     query, _, offset, grad, grad_weights = make_problem((3, 16, 4, 6), settings, torch.float32)
     clip = torch.cat((query, query.flip(2)[:1])).contiguous(memory_format=torch.channels_last)
     assert_right((clip[:-1], clip[1:], offset, grad.mean().expand(grad.shape), grad_weights), settings, 1e-5)
@@ -95,7 +95,7 @@ def test_slices_and_strides(launched: list[str], make_problem: Callable) -> None
 
 
 def test_misaligned_addresses_use_single_loads(launched: list[str], make_problem: Callable) -> None:
-    settings = Settings(1, 1, 1, "none")
+    settings = Settings(1, "none")
     query, memory, *others = make_problem((1, 8, 3, 3), settings, torch.float32)
     storage = torch.zeros(query.numel() + 1)[1:]
     shifted = storage.as_strided(query.shape, (72, 1, 24, 8)).copy_(query)
@@ -117,7 +117,7 @@ def test_misaligned_addresses_use_single_loads(launched: list[str], make_problem
     ],
 )
 def test_threads_share_channels(channels: int, dtype: torch.dtype, expected: tuple[int, int, int]) -> None:
-    chosen = cuda.constants(Settings(3, 1, 1, "mean"), dtype, channels, True, False)
+    chosen = cuda.constants(Settings(3, "mean"), dtype, channels, True, False)
     assert (chosen.vector, chosen.lanes, chosen.chunks) == expected
     assert chosen.vector * chosen.lanes * chosen.chunks >= channels
 

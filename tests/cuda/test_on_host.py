@@ -21,14 +21,14 @@ from sifa_core.ops.build import KERNELS
 FLOAT, HALF, BRAIN = torch.float32, torch.float16, torch.bfloat16
 # Shape, settings, data type, aligned addresses, fixed order of summation.
 CASES = {
-    "one chunk": ((2, 32, 4, 5), Settings(3, 1, 1, "mean"), FLOAT, True, False),
-    "fixed order": ((2, 24, 3, 4), Settings(3, 2, 2, "none"), FLOAT, True, True),
-    "odd channels, softmax": ((1, 33, 3, 5), Settings(3, 1, 1, "softmax"), FLOAT, False, False),
-    "half, groups, even kernel": ((1, 128, 4, 3), Settings(2, 1, 2, "mean"), HALF, True, False),
-    "bfloat16, large kernel": ((1, 48, 3, 3), Settings(5, 1, 3, "softmax"), BRAIN, True, False),
-    "largest kernel, one channel": ((1, 1, 5, 4), Settings(9, 1, 1, "mean"), FLOAT, False, False),
-    "wider than the registers": ((1, 1028, 2, 2), Settings(3, 1, 1, "softmax"), FLOAT, True, True),
-    "half, wider than the registers": ((1, 1040, 1, 2), Settings(3, 1, 1, "mean"), HALF, True, False),
+    "one chunk": ((2, 32, 4, 5), Settings(3, "mean"), FLOAT, True, False),
+    "fixed order": ((2, 24, 3, 4), Settings(3, "none"), FLOAT, True, True),
+    "odd channels, softmax": ((1, 33, 3, 5), Settings(3, "softmax"), FLOAT, False, False),
+    "half, even kernel": ((1, 128, 4, 3), Settings(2, "mean"), HALF, True, False),
+    "bfloat16, large kernel": ((1, 48, 3, 3), Settings(5, "softmax"), BRAIN, True, False),
+    "largest kernel, one channel": ((1, 1, 5, 4), Settings(9, "mean"), FLOAT, False, False),
+    "wider than the registers": ((1, 1028, 2, 2), Settings(3, "softmax"), FLOAT, True, True),
+    "half, wider than the registers": ((1, 1040, 1, 2), Settings(3, "mean"), HALF, True, False),
 }
 
 
@@ -42,7 +42,7 @@ def write_problem(path: Path, problem: tuple[torch.Tensor, ...], settings: Setti
     images, channels, height, width = query.shape
     places = height * width
     sizes = cuda.Sizes(
-        *(images, channels, height, width, settings.groups, settings.dilation),
+        *(images, channels, height, width, 1, 1),
         *(places * channels, places * channels, places * 2 * settings.taps, settings.factor(channels)),
     )
     path.write_bytes(bytes(sizes) + b"".join(rows(tensor) for tensor in problem))
@@ -61,7 +61,7 @@ def read_result(path: Path, problem: tuple[torch.Tensor, ...], settings: Setting
     content, results = path.read_bytes(), []
     batch, channels, height, width = query.shape
     for count, dtype in (
-        *((channels, query.dtype), (settings.groups * settings.taps, query.dtype)),
+        *((channels, query.dtype), (settings.taps, query.dtype)),
         *((channels, query.dtype), (channels, FLOAT), (offset.shape[1], FLOAT)),
     ):
         size = batch * height * width * count * dtype.itemsize
@@ -152,7 +152,7 @@ def test_planted_faults_are_caught(fault: str, build: Callable, make_problem: Ca
     source = (kernels / name).read_text()
     assert present in source
     (kernels / name).write_text(source.replace(present, planted))
-    settings = Settings(3, 1, 1, "mean")
+    settings = Settings(3, "mean")
     # 15 places and 8 places in a block: the second block has lanes without work.
     problem = make_problem((1, 32, 3, 5), settings, FLOAT)
     write_problem(tmp_path / "in", problem, settings)

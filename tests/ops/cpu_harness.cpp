@@ -1,5 +1,5 @@
 // Runs the CPU kernels on one problem read from a file, on arrays allocated to the byte, for the sanitizers:
-// cpu_harness PROBLEM, which holds twelve whole numbers of `Problem`, its factor, then query, memory, offset, gradients.
+// cpu_harness PROBLEM, which holds ten whole numbers of `Problem`, its factor, then query, memory, offset, gradients.
 
 #include <cstdio>
 #include <vector>
@@ -25,7 +25,7 @@ int main(int count, char **words) {
     Problem problem;
     if (!file || std::fread(&problem, sizeof problem, 1, file) != 1) return 2;
     const int64_t places = problem.images * problem.places(), maps = places * problem.channels;
-    const int64_t all_weights = places * problem.groups * problem.taps(), offsets = places * 2 * problem.taps();
+    const int64_t all_weights = places * problem.taps(), offsets = places * 2 * problem.taps();
     Array<STORE> query(maps), memory(maps), grad(maps), grad_weights(all_weights);
     Array<float> offset(offsets);
     if (!query.read(file) || !memory.read(file) || !offset.read(file) || !grad.read(file) || !grad_weights.read(file))
