@@ -1,5 +1,6 @@
 // The SIFA operator's gradients of query and offset on GPUs, and what the gradient of memory needs besides. Symbols: see
-// common.cuh. Samples are read once; twice with softmax, where each gradient depends on all taps.
+// common.cuh. Samples are read once; twice with softmax, where each gradient depends on all taps. Where nothing depends
+// on the weights, `grad_weights` is null; where the gradient of memory is not needed, `reached` is.
 
 #include "cells.cuh"
 #include "tiles.cuh"
@@ -19,7 +20,7 @@ extern "C" __global__ void __launch_bounds__(SIFA_THREADS)
     query += here.image * problem.query_stride + (Index)(here.row * problem.width + here.column) * CHANNELS;
     for (int i = here.part; i < K; i += LANES) {
         weight[i] = load(weights[here.place * K + i]);
-        of_weight[i] = load(grad_weights[here.place * K + i]);
+        of_weight[i] = grad_weights ? load(grad_weights[here.place * K + i]) : 0;
     }
     float q[NUMBERS], d[NUMBERS], sum[NUMBERS] = {}, mean = 0;
     here.read(here.mine(query), q);
@@ -44,7 +45,9 @@ extern "C" __global__ void __launch_bounds__(SIFA_THREADS)
     }
 #pragma unroll 1
     for (int first = 0; first < K; first += TAPS) {
-        const auto mark = [&](int image, int turn, const Spot &spot) { tiles.mark(reached, image, turn, spot); };
+        const auto mark = [&](int image, int turn, const Spot &spot) {
+            if (reached) tiles.mark(reached, image, turn, spot);
+        };
         find_points(problem, here, offset, first, points, mark);
 #pragma unroll 1
         for (int i = 0; i < TAPS; ++i) {

@@ -11,7 +11,7 @@
 
 namespace {
 
-#if SIFA_STORAGE != 0 && SIFA_VECTOR >= 2 && SIFA_TENSOR_CORES
+#if SIFA_PAIRS
 
 class Cells {
     unsigned pairs[NUMBERS / 2][4];  // of two channels: the upper corners' first, second; the lower corners' first, second

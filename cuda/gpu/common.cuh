@@ -38,8 +38,10 @@ constexpr int TAPS = K <= 9 ? K : KERNEL;  // whose sampling points are held at 
 
 #if SIFA_WIDE
 typedef long long Index;
+typedef unsigned long long Unsigned;
 #else
 typedef int Index;
+typedef unsigned Unsigned;
 #endif
 
 #if SIFA_STORAGE == 0
@@ -60,6 +62,15 @@ __device__ float load(Store value) { return as_float((unsigned)value.bits << 16)
 __device__ void narrow(float value, Store &to) { to.bits = float_to_brain(value); }
 #endif
 
+// Whether samples are blended on the tensor cores, which read pairs of 16-bit numbers.
+#define SIFA_PAIRS (SIFA_STORAGE != 0 && SIFA_VECTOR >= 2 && SIFA_TENSOR_CORES)
+
+#if SIFA_PAIRS
+// The numbers of a pair.
+__device__ float lower(unsigned pair) { return load(Store{(unsigned short)(pair & 0xffffu)}); }
+__device__ float upper(unsigned pair) { return load(Store{(unsigned short)(pair >> 16)}); }
+#endif
+
 #if SIFA_OFFSET
 typedef Store Offset;
 #else
@@ -76,11 +87,12 @@ struct alignas(sizeof(Store) * VECTOR) Pack {
 
 // Places in the order in which they are worked on: strips of `strip` columns from left to right, each row by row, so
 // that places whose turn comes together lie in a compact patch and sample the same cells.
-__device__ void locate(const Problem &problem, int turn, int &row, int &column) {
-    const int left = turn / (problem.strip * problem.height) * problem.strip;
-    const int width = min(problem.strip, problem.width - left), within = turn - left * problem.height;
-    row = within / width;
-    column = left + within - row * width;
+__device__ void locate(const Problem &problem, unsigned turn, int &row, int &column) {
+    const unsigned left = turn / (unsigned)(problem.strip * problem.height) * problem.strip;
+    const unsigned width = min((unsigned)problem.strip, problem.width - left);
+    const unsigned within = turn - left * problem.height, down = within / width;
+    row = (int)down;
+    column = (int)(left + within - down * width);
 }
 
 // The place that this lane works on, and its part of it.
@@ -98,7 +110,7 @@ struct Here {
         const Index last = (Index)problem.images * places - 1;
         const Index number = ((Index)blockIdx.x * WARPS + threadIdx.x / 32) * PLACES + slot;
         active = number <= last;
-        image = (int)(min(number, last) / places);
+        image = (int)((Unsigned)min(number, last) / (unsigned)places);
         turn = (int)(min(number, last) - (Index)image * places);
         locate(problem, turn, row, column);
         place = (Index)image * places + row * problem.width + column;

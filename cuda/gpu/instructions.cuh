@@ -41,6 +41,22 @@ __device__ __forceinline__ void settle(T *&address) {
     __builtin_assume(__isGlobal(address));
 }
 
+// Two numbers as 16-bit ones in one word, the first in the lower half.
+template <bool BRAIN>
+__device__ __forceinline__ unsigned join(float first, float second) {
+    unsigned pair;
+#if SIFA_TENSOR_CORES
+    if constexpr (BRAIN)
+        asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+    else
+        asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+#else
+    const unsigned short one = BRAIN ? float_to_brain(first) : float_to_half(first);
+    pair = (BRAIN ? float_to_brain(second) : float_to_half(second)) << 16 | one;
+#endif
+    return pair;
+}
+
 // One lane's four numbers of a 16 x 8 matrix.
 struct Product {
     float of[4];

@@ -8,7 +8,7 @@
 
 namespace {
 
-constexpr int OWNED = CHANNELS % 2 == 0 && VECTOR >= 2 ? 2 : 1;
+constexpr int OWNED = VECTOR >= 4 && CHANNELS >= 128 ? 4 : VECTOR >= 2 && CHANNELS >= 64 ? 2 : 1;
 constexpr int CELLS = TILE_ROWS * TILE_COLUMNS;
 constexpr int OWNERS = (CHANNELS + OWNED - 1) / OWNED > 32 ? 64 : 32;  // threads of a block
 constexpr int SLICE = OWNERS * OWNED, SLICES = (CHANNELS + SLICE - 1) / SLICE;
@@ -16,7 +16,7 @@ constexpr int SLICE = OWNERS * OWNED, SLICES = (CHANNELS + SLICE - 1) / SLICE;
 // What one point leaves in the tile: at its corners, coefficient * (weight * gradient + logit * query).
 struct alignas(16) Share {
     float coefficient[4];  // zero outside the tile
-    int cell;              // of the first corner, which may lie outside
+    int sums;              // of the first corner, which may lie outside: number of its first thread's sums
     int place;             // within the image
     float weight, logit;
 };
@@ -35,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(OWNERS)
     sifa_gradient_of_memory(Problem problem, const Store *query, const Offset *offset, const Store *grad,
                             const Store *weights, const float *grad_logits, const unsigned char *reached,
                             Store *grad_memory) {
-    __shared__ Sums sums[CELLS][OWNERS];
+    __shared__ Sums sums[CELLS * OWNERS];
     __shared__ Share shares[OWNERS];
     __shared__ unsigned touching[OWNERS / 32];  // one bit per share
     const Tiles tiles(problem);
@@ -51,26 +51,28 @@ extern "C" __global__ void __launch_bounds__(OWNERS)
     weights += (Index)image * places * K;
     grad_logits += (Index)image * places * K;
     reached += tiles.flags(image, tile / tiles.across, tile % tiles.across);
-    for (int cell = 0; cell < CELLS; ++cell) sums[cell][thread] = Sums{};
+    for (int cell = 0; cell < CELLS; ++cell) sums[cell * OWNERS + thread] = Sums{};
 
+    Sums *const mine = sums + thread;
     float q[OWNED] = {}, d[OWNED] = {};
     int known = -1;  // the place whose numbers these are
-    for (int group = 0; group < tiles.groups; ++group) {
-        if (!reached[group]) continue;
-        int its_row, its_column;  // of the group's place that has this lane's number
-        locate(problem, min(group * GROUP + thread % 32, places - 1), its_row, its_column);
+    // Members: 32 places of a group; `first` is the turn of the first of them.
+    for (int first = 0; first < places; first += 32) {
+        if (!reached[first / tiles.group]) continue;
+        int its_row, its_column;  // of the member that has this lane's number
+        locate(problem, min(first + thread % 32, places - 1), its_row, its_column);
 #pragma unroll 1
-        for (int start = 0; start < GROUP * K; start += OWNERS) {
+        for (int start = 0; start < 32 * K; start += OWNERS) {
             const int member = (start + thread) / K, tap = (start + thread) % K;
             const int row = __shfl_sync(0xffffffffu, its_row, member % 32);
             const int column = __shfl_sync(0xffffffffu, its_column, member % 32);
             bool touches = false;
-            if (member < GROUP && group * GROUP + member < places) {
+            if (member < 32 && first + member < places) {
                 const int place = row * problem.width + column;
                 const Index number = (Index)place * K + tap;
                 const Spot spot(problem, row, column, tap, load(offset[2 * number]), load(offset[2 * number + 1]));
                 Share &share = shares[thread];
-                share.cell = (spot.first_row - top) * TILE_COLUMNS + spot.first_column - left;
+                share.sums = ((spot.first_row - top) * TILE_COLUMNS + spot.first_column - left) * OWNERS;
 #pragma unroll
                 for (int corner = 0; corner < 4; ++corner) {
                     const int y = spot.first_row + corner / 2 - top, x = spot.first_column + corner % 2 - left;
@@ -99,7 +101,7 @@ extern "C" __global__ void __launch_bounds__(OWNERS)
 #pragma unroll
                     for (int corner = 0; corner < 4; ++corner)
                         if (share.coefficient[corner] != 0) {
-                            Sums &sum = sums[share.cell + corner / 2 * TILE_COLUMNS + corner % 2][thread];
+                            Sums &sum = mine[share.sums + (corner / 2 * TILE_COLUMNS + corner % 2) * OWNERS];
 #pragma unroll
                             for (int v = 0; v < OWNED; ++v) sum.value[v] += share.coefficient[corner] * gradient[v];
                         }
@@ -112,7 +114,7 @@ extern "C" __global__ void __launch_bounds__(OWNERS)
         if (row >= problem.height || column >= problem.width) continue;
         Owned result;
 #pragma unroll
-        for (int v = 0; v < OWNED; ++v) narrow(sums[cell][thread].value[v], result.value[v]);
+        for (int v = 0; v < OWNED; ++v) narrow(sums[cell * OWNERS + thread].value[v], result.value[v]);
         const Index number = ((Index)image * places + row * problem.width + column) * CHANNELS + channel;
         *reinterpret_cast<Owned *>(grad_memory + number) = result;
     }

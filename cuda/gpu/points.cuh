@@ -9,9 +9,6 @@
 
 namespace {
 
-// Whether samples are blended on the tensor cores, which read coefficients as pairs of 16-bit numbers.
-constexpr bool TENSOR = SIFA_STORAGE != 0 && VECTOR >= 2 && SIFA_TENSOR_CORES;
-
 // A sampling point as geometry: the cells around it and what each row and column of them counts.
 struct Spot {
     int first_row, first_column;  // of the upper left corner; -1 is outside
@@ -46,24 +43,23 @@ struct Spot {
 // Four coefficients, one per corner, as the arithmetic wants them. For the tensor cores each is split into a 16-bit
 // number and a 16-bit rest, so that as good as nothing of float's precision is lost.
 struct alignas(16) Coefficients {
-    union {
-        float number[4];
-        unsigned pair[2][2];  // [number or rest][upper or lower corners]
-    };
+#if SIFA_PAIRS
+    unsigned pair[2][2];  // [number or rest][upper or lower corners]
+#else
+    float number[4];
+#endif
 
     __device__ void set(const float (&down)[2], const float (&right)[2]) {
 #pragma unroll
-        for (int upper = 0; upper < 2; ++upper) {
-            const float left = down[upper] * right[0], beside = down[upper] * right[1];
-            if constexpr (TENSOR) {
-                Store first[2], rest[2];
-                narrow(left, first[0]), narrow(beside, first[1]);
-                narrow(left - load(first[0]), rest[0]), narrow(beside - load(first[1]), rest[1]);
-                memcpy(&pair[0][upper], first, sizeof first);
-                memcpy(&pair[1][upper], rest, sizeof rest);
-            } else {
-                number[2 * upper] = left, number[2 * upper + 1] = beside;
-            }
+        for (int row = 0; row < 2; ++row) {
+            const float left = down[row] * right[0], beside = down[row] * right[1];
+#if SIFA_PAIRS
+            const unsigned first = join<SIFA_STORAGE == 2>(left, beside);
+            pair[0][row] = first;
+            pair[1][row] = join<SIFA_STORAGE == 2>(left - lower(first), beside - upper(first));
+#else
+            number[2 * row] = left, number[2 * row + 1] = beside;
+#endif
         }
     }
 };

@@ -4,7 +4,8 @@ struct Problem {
     int images;
     int height;
     int width;
-    int strip;  // columns of a strip; see Here in common.cuh
+    int strip;  // columns of a strip of places; see common.cuh
+    int group;  // places that share a flag, a multiple of 32; see tiles.cuh
     long long query_stride;  // elements between images
     long long memory_stride;
     long long offset_stride;
