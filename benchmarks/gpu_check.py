@@ -2,24 +2,31 @@
 
     python -m benchmarks.gpu_check
 
-Runs the tests marked `gpu`, then times forward and backward against grid_sample and the portable form. The kernels were
+Runs the tests marked `gpu`, then times forward and backward beside a copy of the same bytes, grid_sample, what
+torch.compile makes of it and of the definition, and torchvision's deform_conv2d, line by line. The kernels were
 written and tested on machines without a GPU; what this prints is the only evidence of how they do on one.
 """
 
 from __future__ import annotations
 
 import platform
-import statistics
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from benchmarks.formulations import SHAPES, by_grid_sample, make_inputs
-from sifa_core.ops import backend, dense, nvrtc, sifa_attention
-from sifa_core.ops.arguments import Settings
+from benchmarks import harness
+from benchmarks.formulations import (
+    SHAPES,
+    Formulation,
+    by_compiled_reference,
+    by_deform_conv2d,
+    by_grid_sample,
+    make_inputs,
+    ours,
+)
+from sifa_core.ops import backend, nvrtc
 from sifa_core.ops.build import BuildError
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -27,11 +34,14 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 def _tests() -> int:
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests/cuda/test_gpu.py", "-p", "no:cacheprovider"]
-    result = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
-    print("```")
-    print("\n".join((result.stdout + result.stderr).strip().splitlines()[-25:]))
-    print("```")
-    return result.returncode
+    print("```", flush=True)
+    try:
+        status = subprocess.run(command, cwd=_ROOT, timeout=_TESTS_S).returncode
+    except subprocess.TimeoutExpired:
+        print(f"stopped after {_TESTS_S} seconds")
+        status = 1
+    print("```", flush=True)
+    return status
 
 
 def _compiler() -> str:
@@ -42,43 +52,46 @@ def _compiler() -> str:
         return f"no compiler: {error}"
 
 
-def _milliseconds(function: Callable[[], object], repeats: int = 50) -> float:
-    """Median time of one call on the device."""
-    for _ in range(5):
-        function()
-    times = []
-    for _ in range(repeats):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        function()
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end))
-    return statistics.median(times)
+_REPEATS = 15
+_PAIRS = (4, 56, 120)
+_TESTS_S = 240
 
 
-def _row(shape: tuple[int, int, int, int], dtype: torch.dtype) -> str:
-    query, memory, offset, grad = (t.cuda() for t in make_inputs(shape, dtype))
-    inputs = [t.detach().requires_grad_() for t in (query, memory, offset)]
-    settings = Settings(3, "mean")
+def _copied(size: int) -> harness.Times:
+    """Times of copying so many bytes: half of them read, half written."""
+    source = torch.randn(size // 8, device="cuda")
+    return harness.measure({"copy": harness.Call(torch.clone, (source,))}, "cuda", _REPEATS)["copy"]
 
-    def forward() -> None:
-        with torch.no_grad():
-            sifa_attention(query, memory, offset)
 
-    def portable() -> None:
-        dense.attention(query, memory, offset, settings)
-
-    def grid_sample() -> None:
-        with torch.no_grad():
-            by_grid_sample(query, memory, offset)
-
-    def both(function: Callable[..., tuple[torch.Tensor, torch.Tensor]]) -> Callable[[], None]:
-        return lambda: function(*inputs)[0].backward(grad)
-
-    timed = [forward, portable, grid_sample, both(sifa_attention), both(by_grid_sample)]
-    cells = [f"{_milliseconds(function):.3f}" for function in timed]
-    return f"| {'x'.join(map(str, shape))} | {str(dtype)[6:]} | {' | '.join(cells)} |"
+def _row(stage: str, pairs: int, dtype: torch.dtype) -> str:
+    _, channels, height, width = SHAPES[stage]
+    shape = (pairs, channels, height, width)
+    *inputs, grad = (t.cuda() for t in make_inputs(shape, dtype))
+    ways: dict[str, Formulation | None] = {
+        "ours": ours,
+        "grid_sample": by_grid_sample,
+        "compiled grid_sample": torch.compile(by_grid_sample, dynamic=False),
+        "compiled definition": by_compiled_reference(),
+        "deform_conv2d": by_deform_conv2d(),
+    }
+    cells, first = [], ""
+    for name, function in ways.items():
+        try:
+            assert function is not None, "not there"
+            calls = {
+                "forward": harness.forward(function, tuple(inputs)),
+                "both": harness.forward_and_backward(function, tuple(inputs), grad),
+            }
+            times = harness.measure(calls, "cuda", _REPEATS)
+            cells.append(f"{1e6 * times['forward'].median:.1f} / {1e6 * times['both'].median:.1f}")
+        except (AssertionError, RuntimeError) as error:
+            cells.append(str(error).splitlines()[0][:60])
+            continue
+        if name == "ours":
+            maps, points = grad.nbytes, pairs * 9 * height * width * dtype.itemsize
+            limits = [_copied(3 * maps + 3 * points).median, _copied(8 * maps + 9 * points).median]
+            first = " | ".join(f"{times[kind].median / limit:.2f}" for kind, limit in zip(calls, limits, strict=True))
+    return f"| {stage} x{pairs} | {str(dtype)[6:]} | {first} | {' | '.join(cells)} |"
 
 
 def main() -> int:
@@ -93,12 +106,15 @@ def main() -> int:
     print(f"- {_compiler()}")
     print(f"- back end in use: {backend('cuda')}\n")
     status = _tests()
-    print("\nMilliseconds, median of 50; forward of ours, dense, grid_sample; then forward and backward.\n")
-    print("| shape | storage | ours | dense | grid_sample | ours, with gradients | grid_sample, with gradients |")
-    print("|---|---|---|---|---|---|---|")
-    for shape in SHAPES.values():
-        for dtype in (torch.float32, torch.float16, torch.bfloat16):
-            print(_row(shape, dtype))
+    print("\nMicroseconds, medians by graph replay, forward / forward and backward; how many times as long as a copy")
+    print("of the bytes that must be read and written the forward took, and forward and backward together.\n")
+    print("| shape | storage | copies forward | copies both | ours | grid_sample | torch.compile of it |", end="")
+    print(" torch.compile of the definition | deform_conv2d |")
+    print("|---" * 9 + "|")
+    for pairs in _PAIRS:
+        for stage in SHAPES:
+            for dtype in (torch.float32, torch.bfloat16):
+                print(_row(stage, pairs, dtype), flush=True)
     return status
 
 

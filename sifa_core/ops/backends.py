@@ -15,7 +15,7 @@ import torch
 
 from sifa_core.errors import ModelError, UnknownNameError
 from sifa_core.ops import cpu, cuda, dense, reference, self_check
-from sifa_core.ops.build import BuildError, NotReady
+from sifa_core.ops.build import BuildError, NotReadyError
 
 NAMES = ("auto", "reference", "dense", "cpu", "cuda")
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -73,7 +73,7 @@ def _why_not_cuda(device: torch.device, dtype: torch.dtype) -> str | None:
             _VERDICTS[device, dtype] = self_check.why_wrong(cuda, device, dtype)
         except torch.OutOfMemoryError:
             raise
-        except (NotReady, RuntimeError) as error:
+        except (NotReadyError, RuntimeError) as error:
             return str(error)
     return _VERDICTS[device, dtype]
 

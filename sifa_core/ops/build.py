@@ -39,7 +39,7 @@ class BuildError(Exception):
     """The library could not be made on this machine; the message says why in one line."""
 
 
-class NotReady(BuildError):
+class NotReadyError(BuildError):
     """A kernel cannot be made ready now, but can be at another time."""
 
 

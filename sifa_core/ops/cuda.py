@@ -1,7 +1,7 @@
 """Runs the GPU kernels (cuda/gpu) on PyTorch's tensors: chooses constants, compiles, launches.
 
-N images, C channels, K taps, P = H*W places. Kernels are specialised by data types, C, kernel size and scale, and by how
-many lanes of a warp share a place.
+N images, C channels, K taps, P = H*W places. Kernels are specialised by data types, C, kernel size and scale, and by
+how many lanes of a warp share a place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 
 from sifa_core.ops import driver, nvrtc
 from sifa_core.ops.arguments import ALL, Needs, Settings
-from sifa_core.ops.build import KERNELS, BuildError, NotReady, read_structure
+from sifa_core.ops.build import KERNELS, BuildError, NotReadyError, read_structure
 from sifa_core.ops.layout import dense, empty, laid_out
 
 STORAGE = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
@@ -114,7 +114,9 @@ def _function(source: str, kernel: str, chosen: Constants, device: torch.device)
     key = (source, chosen, device)
     if key not in _FUNCTIONS:
         if torch.cuda.is_current_stream_capturing():
-            raise NotReady("its first call for a shape came while a CUDA graph was captured; make one call before that")
+            raise NotReadyError(
+                "its first call for a shape came while a CUDA graph was captured; make one call before that"
+            )
         try:
             architecture = nvrtc.target(driver.capability(device))
             binary = nvrtc.compile_kernels(source, chosen.options(), architecture)
@@ -152,9 +154,7 @@ def _prepare(
     alignment = (query.stride(0) | memory.stride(0)) * query.itemsize
     for tensor in (query, memory, *others):
         alignment |= tensor.data_ptr()
-    chosen = constants(
-        settings, query.dtype, offset.dtype, query.shape, alignment, _multiprocessors(query.device)
-    )
+    chosen = constants(settings, query.dtype, offset.dtype, query.shape, alignment, _multiprocessors(query.device))
     problem = Problem(
         images=images,
         height=height,
@@ -212,7 +212,7 @@ def attention_backward(
     grad_logits = empty(query, settings.taps, torch.float32)
     chosen, problem = _prepare(settings, query, memory, offset, grad, grad_query, grad_memory)
 
-    images, channels, height, width = query.shape
+    images, _, height, width = query.shape
     tiles = images * -(-height // chosen.rows) * -(-width // TILE_COLUMNS)
     groups = -(-height * width // problem.group)
     reached = torch.zeros(tiles * groups, dtype=torch.uint8, device=query.device) if needs[1] else None
@@ -228,7 +228,9 @@ def attention_backward(
 
 
 def _grid_of_tiles(chosen: Constants, tiles: int) -> tuple[int, int]:
-    """Blocks and threads of the memory gradient: each thread has one or two channels, each block up to 64 threads."""
-    owners = -(-chosen.channels // (2 if chosen.vector >= 2 else 1))
+    """Blocks and threads of the memory gradient; a thread has 1, 2 or 4 channels, as OWNED in memory.cu."""
+    fits_two, fits_four = chosen.vector >= 2 and chosen.channels >= 64, chosen.vector >= 4 and chosen.channels >= 128
+    owned = 4 if fits_four else 2 if fits_two else 1
+    owners = -(-chosen.channels // owned)
     threads = 64 if owners > 32 else 32
     return tiles * -(-owners // threads), threads

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import torch
 
-
 _OUT_OF_MEMORY = 2
 """The driver's number for what PyTorch raises as `torch.OutOfMemoryError`."""
 

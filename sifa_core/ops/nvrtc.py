@@ -133,9 +133,7 @@ def _compile(name: str, source: bytes, headers: dict[str, bytes], flags: tuple[s
     library, program = _library(), ctypes.c_void_p()
     texts = (ctypes.c_char_p * len(headers))(*headers.values())
     names = (ctypes.c_char_p * len(headers))(*(header.encode() for header in headers))
-    created = library.nvrtcCreateProgram(
-        ctypes.byref(program), source, name.encode(), len(headers), texts, names
-    )
+    created = library.nvrtcCreateProgram(ctypes.byref(program), source, name.encode(), len(headers), texts, names)
     _check(created, f"read {name}")
     try:
         arguments = (ctypes.c_char_p * len(flags))(*(flag.encode() for flag in flags))

@@ -8,7 +8,7 @@ import torch
 
 from sifa_core.ops import reference
 from sifa_core.ops.arguments import Settings
-from sifa_core.ops.build import BuildError, NotReady
+from sifa_core.ops.build import BuildError, NotReadyError
 
 _NAMES = ("aggregate", "weights", "gradient of query", "gradient of memory", "gradient of offset")
 _PROBLEMS = (
@@ -28,7 +28,7 @@ def why_wrong(module: Any, device: torch.device, dtype: torch.dtype) -> str | No
             reason = _compare(module, device, dtype, shape, settings, narrow_offsets)
             if reason:
                 return reason
-    except NotReady:
+    except NotReadyError:
         raise
     except (BuildError, OSError) as error:
         return str(error)

@@ -96,9 +96,7 @@ def test_more_channels_than_registers_hold_are_refused(make_problem: Callable) -
 
 
 @pytest.mark.parametrize("wrong", [False, True])
-def test_works_on_the_current_stream(
-    make_problem: Callable, monkeypatch: pytest.MonkeyPatch, wrong: bool
-) -> None:
+def test_works_on_the_current_stream(make_problem: Callable, monkeypatch: pytest.MonkeyPatch, wrong: bool) -> None:
     """Inputs become right late on the current stream. A launch elsewhere runs before that, and is seen to be wrong."""
     problem = make_problem((4, 256, 28, 28), MEAN, torch.float32)
     right = [t.cuda().contiguous(memory_format=torch.channels_last) for t in problem[:3]]

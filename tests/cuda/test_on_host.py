@@ -132,12 +132,12 @@ FAULTS = {
         *("fibers", "outside the range of representable values"),
     ),
     "writing past the taps": (
-        *("backward.cu", "all_weights[WARPS][PLACES][K]", "all_weights[WARPS][PLACES][K - 2]"),
-        *("fibers", "runtime error"),
+        *("forward.cu", "all_logits[WARPS][PLACES][K]", "all_logits[WARPS][PLACES][K - 2]"),
+        *("fibers", "global-buffer-overflow"),
     ),
     "a cell beside the tile": (
-        *("memory.cu", "within ? spot", "true ? spot"),
-        *("fibers", "runtime error"),
+        *("memory.cu", "x >= 0 && x < TILE_COLUMNS", "x >= -99 && x < 99"),
+        *("fibers", "global-buffer-overflow"),
     ),
     "lane leaves before a shuffle": (
         *("forward.cu", "const Here here(problem);", "const Here here(problem); if (!here.active) return;"),
@@ -148,11 +148,15 @@ FAULTS = {
         *("fibers", "KERNEL FAULT"),
     ),
     "half a block at another barrier": (
-        *("memory.cu", "            __syncthreads();\n            for", "            if (thread < 32) __syncthreads();\n            for"),
+        *(
+            "memory.cu",
+            "            __syncthreads();\n            for",
+            "            if (thread < 32) __syncthreads();\n            for",
+        ),
         *("fibers", "KERNEL FAULT"),
     ),
     "no wait for shared memory": (
-        *("points.cuh", "    __syncwarp();\n}", "}"),
+        *("forward.cu", "    __syncwarp();\n", ""),
         *("threads", "data race"),
     ),
     "no wait for the other shares": (
