@@ -5,7 +5,10 @@
 #include "cells.cuh"
 #include "tiles.cuh"
 
-extern "C" __global__ void __launch_bounds__(SIFA_THREADS)
+// Blocks per multiprocessor that registers must allow. Left to itself the compiler spills a few to fit one more.
+constexpr int RESIDENT = NUMBERS > 16 ? 2 : 3;
+
+extern "C" __global__ void __launch_bounds__(SIFA_THREADS, RESIDENT)
     sifa_backward(Problem problem, const Store *query, const Store *memory, const Offset *offset, const Store *grad,
                   const Store *grad_weights, const Store *weights, Store *grad_query, Offset *grad_offset,
                   float *grad_logits, unsigned char *reached) {

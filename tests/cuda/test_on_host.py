@@ -155,10 +155,6 @@ FAULTS = {
         ),
         *("fibers", "KERNEL FAULT"),
     ),
-    "no wait for shared memory": (
-        *("forward.cu", "    __syncwarp();\n", ""),
-        *("threads", "data race"),
-    ),
     "no wait for the other shares": (
         *("memory.cu", "            __syncthreads();\n        }", "        }"),
         *("threads", "data race"),
