@@ -220,9 +220,9 @@ def attention_backward(
     arguments = (problem, query, memory, offset, grad, grad_weights, weights, *outputs)
     _launch("backward.cu", "sifa_backward", chosen, _grid_of_places(chosen, query), arguments, query.device)
     if needs[1]:
-        arguments = (problem, query, offset, grad, weights, grad_logits, reached, grad_memory)
+        of_memory = (problem, query, offset, grad, weights, grad_logits, reached, grad_memory)
         grid = _grid_of_tiles(chosen, tiles)
-        _launch("memory.cu", "sifa_gradient_of_memory", chosen, grid, arguments, query.device)
+        _launch("memory.cu", "sifa_gradient_of_memory", chosen, grid, of_memory, query.device)
     grads = (grad_query, grad_memory, grad_offset.to(offset_dtype))
     return tuple(grad if need else None for grad, need in zip(grads, needs, strict=True))
 
