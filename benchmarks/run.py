@@ -125,10 +125,11 @@ def _operator_row(
     times: dict[str, dict[str, float]],
     ceiling: ceilings.Ceilings,
 ) -> dict[str, Any]:
-    roofline = {}
+    roofline: dict[str, Any] = {}
     for kind in ("forward", "both"):
         todo = ceilings.work(shape, formulations.KERNEL_SIZE, kind == "both")
         roofline[kind] = {**todo._asdict(), "shares": ceilings.shares(todo, times["ours"][f"{kind}_fastest"], ceiling)}
+    roofline["limit"] = ceilings.limit(shape, formulations.KERNEL_SIZE, ceiling)
     return {"stage": stage, "clips": clips, "shape": shape, "seconds": times, "roofline": roofline}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from sifa_core.ops import registration  # noqa: F401  (defines torch.ops.sifa)
+from sifa_core.ops import flops, registration  # noqa: F401  (define torch.ops.sifa and its cost)
 from sifa_core.ops.backends import backend
 
 __all__ = ["backend", "sifa_attention"]

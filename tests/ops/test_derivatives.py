@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import func
 from torch.autograd import forward_ad
+from torch.utils.flop_counter import FlopCounterMode
 
 from sifa_core.ops import reference, sifa_attention
 from sifa_core.ops.arguments import Settings
@@ -178,3 +179,16 @@ def test_back_ends_are_asked_for_what_is_needed(
     sifa_attention(*leaves)[0].sum().backward()
     assert asked == [(True, needs)]  # nor does anybody make zeros for the weights that were not used
     assert [t.grad is not None for t in leaves] == list(needs)
+
+
+def test_operations_are_counted_forward_and_backward(monkeypatch: pytest.MonkeyPatch, make_inputs: Callable) -> None:
+    monkeypatch.setenv("SIFA_BACKEND", "cpu")
+    products = 2 * 6 * 5 * 7 * 9  # images, channels, rows, columns, taps
+    for needs, multiply_adds in (((True, True, True), 16), ((True, False, False), 6), ((False, True, False), 11)):
+        leaves = [t.requires_grad_(need) for t, need in zip(make_inputs(), needs, strict=True)]
+        with FlopCounterMode(display=False) as counter:
+            aggregate, _ = sifa_attention(*leaves)
+        assert counter.get_total_flops() == 2 * 6 * products
+        with FlopCounterMode(display=False) as counter:
+            aggregate.backward(torch.ones_like(aggregate))
+        assert counter.get_total_flops() == 2 * multiply_adds * products
