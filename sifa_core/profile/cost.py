@@ -6,7 +6,6 @@ are not, as is usual. N images, C channels, H x W cells, K = k*k taps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +15,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sifa_core.models import VideoModel, create_model
 from sifa_core.profile.memory import inference_bytes, training_bytes
-
-OPERATIONS_PER_TAP = 6
-"""Multiply-adds of the operator for a channel of a tap: four corners to interpolate, the product with the query, the
-weighted sum."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ def measure_cost(
         ModelError and its subclasses, as `create_model` does.
     """
     model, video = _on_paper(name, frames, size, clips, preset, fields)
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_OPERATORS) as counter:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(video)
     return Cost(
         shape=tuple(video.shape),
@@ -91,7 +86,7 @@ def multiply_adds(
 ) -> int:
     """Multiply-adds alone, of one clip; see `measure_cost`."""
     model, video = _on_paper(name, frames, size, 1, preset, fields)
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_OPERATORS) as counter:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(video)
     return counter.get_total_flops() // 2
 
@@ -104,17 +99,6 @@ def _on_paper(
         model = create_model(name, preset=preset, **fields).eval()
         height, width = size or (model.info.input_size, model.info.input_size)
         return model, torch.empty(clips, 3, frames or model.info.num_frames, height, width)
-
-
-def _operator(
-    query: Sequence[int], memory: Sequence[int], offset: Sequence[int], kernel_size: int, *_: Any, **__: Any
-) -> int:
-    """Operations of `sifa::attention`; the counter takes two for a multiply-add."""
-    images, channels, height, width = query
-    return 2 * OPERATIONS_PER_TAP * images * channels * height * width * kernel_size**2
-
-
-_OPERATORS = {torch.ops.sifa.attention: _operator}
 
 
 def _own_counts(counter: FlopCounterMode, model: nn.Module) -> dict[str, int]:
