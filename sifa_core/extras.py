@@ -6,10 +6,13 @@ pyproject.toml defines the extras; here are the modules that they are imported a
 from __future__ import annotations
 
 PACKAGE = "sifa-explorer"
-CORE = ("torch", "numpy", "cv2", "av", "captum", "matplotlib", "safetensors", "huggingface_hub", "tqdm")
+CORE = (
+    *("torch", "numpy", "cv2", "av", "captum", "matplotlib", "PIL", "safetensors", "omegaconf", "yaml"),
+    *("huggingface_hub", "tqdm"),
+)
 EXTRAS = {
     "app": ("gradio", "plotly"),
-    "train": ("accelerate", "plotly", "tensorboard", "yaml"),
+    "train": ("accelerate", "plotly", "tensorboard"),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
 }
 

@@ -46,6 +46,19 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert loaded.split() == []
 
 
+def test_the_command_line_is_read_before_anything_heavy_is_loaded() -> None:
+    loaded = run(
+        f"""
+        from sifa_core.cli import main
+        try:
+            main(["app", "--help"])
+        except SystemExit:
+            print("loaded:", *(name for name in {("torch", "numpy", "cv2", *BARE)} if name in sys.modules))
+        """
+    )
+    assert loaded.endswith("loaded:\n")
+
+
 def test_models_are_built_without_what_reads_videos() -> None:
     loaded = run(
         f"""
@@ -130,7 +143,7 @@ def test_public_names_are_written_once_for_the_checker_and_once_for_the_interpre
     ("command", "package", "sentence"),
     [
         (["train", "configs/motion15_sifa_net_tiny.yaml"], "accelerate", 'pip install "sifa-explorer[train]"'),
-        (["evaluate"], "yaml", 'pip install "sifa-explorer[train]"'),
+        (["evaluate", "--config", "motion15_sifa_net_tiny"], "omegaconf", "which sifa-explorer installs"),
         (["predict", "assets/clips/cockatoo_moves_right.mp4"], "av", "which sifa-explorer installs"),
         (["app", "--device", "cpu"], "gradio", 'pip install "sifa-explorer[app]"'),
     ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -27,6 +28,8 @@ from tests.install.bare import BARE, blocking
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHIPPED = ("app", "assets", "configs", "cuda")
+NOT_SHIPPED = ("assets/ablation/", "assets/readme/")
+"""Weights to start an experiment from, and pictures of the documentation."""
 EXTRAS = "app,onnx,train"
 LARGEST_MB = 40
 CLIP = "person_walks_left_close"
@@ -107,7 +110,7 @@ def test_the_wheel_holds_one_package_with_every_file_that_it_needs(wheel: Path) 
     wanted = {
         name if name.startswith("sifa_core/") else f"sifa_core/shipped/{name}"
         for name in tracked
-        if not name.startswith("assets/readme/")
+        if not name.startswith(NOT_SHIPPED)
     }
     assert wanted == {name for name in names if ".dist-info/" not in name}
     assert wheel.stat().st_size < LARGEST_MB * 1e6
@@ -155,10 +158,13 @@ def test_bench_needs_the_repository(run: Run) -> None:
 @pytest.fixture
 def page_address(environment: Path, elsewhere: Path, variables: dict[str, str]) -> Iterator[str]:
     """The address at which `sifa app` serves."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
     log = elsewhere / "log.txt"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(environment / "sifa"), "app", "--port", "7861", "--device", "cpu"],
+            [str(environment / "sifa"), "app", "--port", port, "--device", "cpu"],
             cwd=elsewhere,
             env=variables,
             stdout=output,
