@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from sifa_core.files import write_atomically
 from sifa_core.training.evaluation import Evaluation, summary
 
 LOG = "log.jsonl"
@@ -42,7 +43,7 @@ class RunLogger:
         """What the splits hold, to data.txt and the terminal; nothing for clips that are drawn."""
         if training or validation:
             text = f"Training split: {training}\n\nValidation split: {validation}\n"
-            (self._out / DATA).write_text(text, encoding="utf-8")
+            write_atomically(self._out / DATA, text.encode())
             if not self._quiet:
                 self._bar.write(text, file=sys.stderr)
 
