@@ -1,4 +1,4 @@
-"""The page's upload box takes whatever the reader takes: the content decides, not what a browser makes of the ending."""
+"""The upload box takes whatever the reader takes: the content decides, not what a browser makes of the ending."""
 
 from __future__ import annotations
 
