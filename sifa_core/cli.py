@@ -6,6 +6,7 @@ Figures go to standard output, everything else to standard error. Bad input ends
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -16,10 +17,24 @@ from sifa_core.extras import missing
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+NOT_READ = 141
+"""What a shell says of a command whose reader has gone, as `head` does once it has its lines."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still to be written goes nowhere: Python would complain of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOT_READ
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = make_parser().parse_args(arguments)
     try:
         options.run(options)

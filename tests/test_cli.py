@@ -187,3 +187,17 @@ def test_every_command_has_help(capsys, command):
         main([*command.split(), "--help"])
     assert stopped.value.code == 0
     assert "usage: sifa" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [["--help"], ["predict", "--help"], ["predict", CLIP, "--json", "--views", "1"]])
+def test_a_reader_that_has_seen_enough_ends_a_command_quietly(command):
+    """As `sifa ... | head -0`: nothing on standard error. argparse keeps a closed pipe under its own help to itself."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "sifa_core", *command], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=240
+    )
+    os.close(writing)
+    assert done.returncode in ((0, 141) if "--help" in command else (141,))
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr

@@ -22,7 +22,7 @@ from sifa_core.models.base import VideoModel
 from sifa_core.models.hub import HUB_PREFIX, download
 from sifa_core.models.official import convert_official, official_architecture
 from sifa_core.models.registry import build_from_fields, create_model, model_names
-from sifa_core.models.weights_file import ENDINGS, check_description, check_fit, read_weights
+from sifa_core.models.weights_file import ENDINGS, check_description, check_fit, plain_names, read_weights
 from sifa_core.paths import CHECKPOINTS
 
 FORMAT = "sifa-explorer/1"
@@ -38,7 +38,7 @@ def save_checkpoint(path: str | Path, model: VideoModel, facts: dict[str, Any] |
     path = Path(path)
     metadata = {"config": model.description(), "labels": model.info.labels, "facts": facts or {}}
     encoded = {"format": FORMAT} | {key: json.dumps(value) for key, value in metadata.items()}
-    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    state = {key: value.detach().cpu().contiguous() for key, value in plain_names(model.state_dict()).items()}
     try:
         with replacing(path, parents=True) as draft:
             safetensors.torch.save_file(state, draft, metadata=encoded)
@@ -54,8 +54,8 @@ def load_model(
 
     Args:
         name: a registry name (its shipped weights, or seeded random ones where none are shipped), a local
-            .safetensors, .pth, .pt or .bin file, or "hf://user/repo" for `model.safetensors` on the Hugging Face Hub.
-            Files of the authors' code are recognised by their names and converted (see `models.official`).
+            .safetensors, .pth, .pt, .bin or .ckpt file, or "hf://user/repo" for `model.safetensors` on the Hugging Face
+            Hub. Files of the authors' code are recognised by their names and converted (see `models.official`).
         architecture: the registry name to build, for files that do not say it themselves.
         labels: class names, for files that do not bring them.
         device: where the model goes, e.g. "cuda".

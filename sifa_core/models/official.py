@@ -109,7 +109,12 @@ def _transformer(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Any]]:
     stages = _count(state, r"layers\.(\d+)\.")
     layers = tuple(_count(state, rf"layers\.{stage}\.blocks\.(\d+)\.") for stage in range(stages))
     width = state["patch_embed.proj.weight"].shape[0]
-    fields = OFFICIAL_TRANSFORMER | {"layers": layers, "width": width} | _common(state, "patch_embed.proj.weight")
+    # A correlation's frozen scale is [C, T, k, k]: the only tensor that tells the size of the kernel.
+    sizes = {value.shape[-1] for key, value in state.items() if key.endswith(".def_cor.weight")}
+    if len(sizes) > 1:
+        raise CheckpointError(f"Its stages have kernels of sizes {sorted(sizes)}; here they share one size.")
+    shape = {"layers": layers, "width": width} | ({"kernel_size": sizes.pop()} if sizes else {})
+    fields = OFFICIAL_TRANSFORMER | shape | _common(state, "patch_embed.proj.weight")
     return TRANSFORMERS.get((width, layers), "sifa_transformer_s"), fields
 
 

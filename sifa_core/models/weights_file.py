@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sifa_core.errors import CheckpointError
 
-PICKLES = (".pth", ".pt", ".bin")
+PICKLES = (".pth", ".pt", ".bin", ".ckpt")
 ENDINGS = (".safetensors", *PICKLES)
 LISTED_KEYS = 6
 """Unmatched keys that an error spells out; it counts the rest."""
@@ -31,6 +31,11 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return _read_pickle(path) if path.suffix in PICKLES else _read_safetensors(path)
     except OSError as error:
         raise CheckpointError(f"The checkpoint {path.name} cannot be read: {error.strerror}.") from error
+
+
+def plain_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors without what wrappers put into their names: DistributedDataParallel's and `torch.compile`'s prefixes."""
+    return {key.removeprefix("module.").replace("_orig_mod.", "").removeprefix("module."): state[key] for key in state}
 
 
 def check_description(metadata: Mapping[str, Any], source: str) -> None:
@@ -78,7 +83,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-        return state, {key: json.loads(metadata[key]) for key in ("config", "labels", "facts") if key in metadata}
+        known = {key: json.loads(metadata[key]) for key in ("config", "labels", "facts") if key in metadata}
+        return plain_names(state), known
     except (safetensors.SafetensorError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path.name} is not a readable safetensors file.") from error
 
@@ -98,5 +104,8 @@ def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     entries = state.items() if isinstance(state, dict) else ()
     if not entries or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in entries):
         raise CheckpointError(f"{path.name} holds no state dict.")
-    named = {key.removeprefix("module."): value for key, value in entries}  # DistributedDataParallel's prefix
+    named = plain_names(dict(entries))
+    if "pytorch-lightning_version" in content and len({key.partition(".")[0] for key in named}) == 1:
+        # There the network is an attribute of the module that trains it, whatever its name.
+        named = plain_names({key.partition(".")[2]: value for key, value in named.items()})
     return named, {} if state is content else content

@@ -48,6 +48,8 @@ class DataConfig:
     """The same for the validation split."""
     labels: str = ""
     """File of class names: one a line (list, something_v1) or JSON (something_v2)."""
+    frames: str = ""
+    """How pictures in folders of frames are named, e.g. img_{:05d}.jpg; empty to find out."""
     seed: int = 0
     """Seed of motion15's clips."""
     epoch_size: int = 8000

@@ -44,7 +44,9 @@ def training_data(config: TrainConfig, world: int = 1) -> ClipDataset:
             with_motion=config.optimizer.offset_target == "motion",
         )
     view = datasets.View(data.num_frames, data.stride, data.crop, data.short_sides, data.flip, seed=config.run.seed)
-    return datasets.open_dataset(data.kind, data.train, root=data.root, labels=data.labels, view=view)
+    return datasets.open_dataset(
+        data.kind, data.train, root=data.root, labels=data.labels, view=view, frames=data.frames
+    )
 
 
 def validation_data(
@@ -57,7 +59,9 @@ def validation_data(
     if data.kind == "motion15":
         return MotionDataset("val", data.val_size, motion_config(data), seed=data.seed)
     view = datasets.View(data.num_frames, data.stride, data.crop, training=False, clips=clips, crops=crops)
-    return datasets.open_dataset(data.kind, data.val, root=data.root, labels=data.labels, view=view, names=names)
+    return datasets.open_dataset(
+        data.kind, data.val, root=data.root, labels=data.labels, view=view, names=names, frames=data.frames
+    )
 
 
 class EndlessSampler(Sampler[list[tuple[int, int]]]):

@@ -60,7 +60,10 @@ class Run:
         set_seed(run.seed)
         self.dataset = training_data(config, world)
         network = build_model(config, self.dataset.labels)
-        self.info, self.progress, self.failures = network.info, Progress(world), Failures()
+        self.info, self.failures = network.info, Failures()
+        self.progress = Progress(world, self.dataset.identity)
+        # Opened now: a mistake in its list or labels should be known before the first step.
+        self.validation_set = validation_data(config.data, self.info.labels)
         self.average = _average(network, learn.ema_decay).to(device)
         if run.sync_batch_norm and device.type == "cpu":
             raise ConfigError("run.sync_batch_norm needs GPUs; on CPUs each process keeps its own batch statistics.")
@@ -75,6 +78,7 @@ class Run:
         if self.accelerator.is_main_process and not self.is_done:
             claim_folder(self.folder, config)
             self._logger = RunLogger(self.folder, run.steps, self.progress.step, quiet)
+            self._logger.data(self.dataset.table, self.validation_set.table)
         self.model.train()
         if learn.freeze_batch_norm:
             freeze_statistics(self.model)
@@ -196,7 +200,7 @@ class Run:
         views = f"{data.num_frames} frames, 1 clip x 1 crop of {data.crop} x {data.crop}"
         part = evaluate(
             self._averaged,
-            validation_data(data, self.info.labels),
+            self.validation_set,
             batch=self.config.run.batch,
             workers=data.workers,
             protocol=f"{data.kind} val, {views}",

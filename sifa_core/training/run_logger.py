@@ -10,10 +10,14 @@ from typing import Any
 
 from tqdm import tqdm
 
+from sifa_core.files import write_atomically
 from sifa_core.training.evaluation import Evaluation, summary
 
 LOG = "log.jsonl"
 """File of a run's folder with a line for every validation and every `run.log_every` steps."""
+
+DATA = "data.txt"
+"""File of a run's folder that lists classes, counts and what was left out."""
 
 
 class RunLogger:
@@ -29,10 +33,19 @@ class RunLogger:
     def __init__(self, out: Path, steps: int, step: int, quiet: bool) -> None:
         from torch.utils.tensorboard import SummaryWriter  # only needed here, and slow to import
 
+        self._out = out
         self._events = SummaryWriter(str(out), purge_step=step + 1)
         self._log = (out / LOG).open("a", encoding="utf-8")
         self._bar = tqdm(total=steps, initial=step, disable=quiet, unit="step", mininterval=5, smoothing=0.05)
         self._clock, self._quiet = time.perf_counter(), quiet
+
+    def data(self, training: str, validation: str) -> None:
+        """What the splits hold, to data.txt and the terminal; nothing for clips that are drawn."""
+        if training or validation:
+            text = f"Training split: {training}\n\nValidation split: {validation}\n"
+            write_atomically(self._out / DATA, text.encode())
+            if not self._quiet:
+                self._bar.write(text, file=sys.stderr)
 
     def step(self) -> None:
         """One optimizer step is done."""

@@ -18,10 +18,11 @@ from sifa_core.training.config import TrainConfig, load_config, to_dict
 STATE = re.compile(r"state-(\d+)")
 CONFIG = "config.yaml"
 MAY_CHANGE = {
-    "data.workers",
+    *(f"data.{key}" for key in ("workers", "root", "train", "val", "labels")),
     *(f"run.{key}" for key in ("out", "steps", "log_every", "eval_every", "save_every", "resume")),
 }
-"""Keys that may be others when a run goes on. Any other key makes it another run."""
+"""Keys that may be others when a run goes on; any other key makes it another run. Data may lie elsewhere as long as it
+is the same, see `Progress.data`."""
 LISTED_KEYS = 3
 """Keys that an error spells out; it counts the rest."""
 
@@ -32,21 +33,28 @@ class Progress:
 
     processes: int
     """How many make the run: its place in the data and its random numbers belong to that number."""
+    data: str = ""
+    """`ClipDataset.identity` of the training split: the order of its samples belongs to the run."""
     step: int = 0
     metrics: dict[str, Any] | None = None
     """The last validation and, under "step", after which step it was."""
 
     def state_dict(self) -> dict[str, Any]:
         """For resuming a run."""
-        return {"processes": self.processes, "step": self.step, "metrics": self.metrics}
+        return {"processes": self.processes, "data": self.data, "step": self.step, "metrics": self.metrics}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Undo `state_dict`; raises ConfigError if other than `processes` processes made it."""
+        """Undo `state_dict`; raises ConfigError if other than `processes` processes made it, or with other data."""
         before = state.get("processes", self.processes)
         if before != self.processes:
             raise ConfigError(
                 f"The run was made by {before} process(es) and cannot go on with {self.processes}; "
                 "start as many, name another run.out or say run.resume=false."
+            )
+        if state.get("data", self.data) != self.data:
+            raise ConfigError(
+                "The training split has other videos, classes or another order than when the run was begun; "
+                "give it the same list, name another run.out or say run.resume=false."
             )
         self.step, self.metrics = state["step"], state.get("metrics")
 

@@ -9,6 +9,7 @@ import huggingface_hub
 import pytest
 import safetensors.torch
 import torch
+from safetensors import safe_open
 
 from sifa_core.errors import CheckpointError, ConfigError, UnknownNameError
 from sifa_core.models import checkpoint as module
@@ -260,3 +261,32 @@ def test_a_malformed_proxy_is_one_sentence(monkeypatch, tmp_path):
 def test_malformed_hub_names_are_one_sentence():
     with pytest.raises(CheckpointError, match="is no repository name"):
         load_model("hf://some one/sifa/x/y")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name", "beside"),
+    [
+        ("_orig_mod.", "a.pth", {}),
+        ("module._orig_mod.", "a.pt", {}),
+        ("_orig_mod.module.", "a.bin", {}),
+        ("model.", "a.ckpt", {"pytorch-lightning_version": "2.5.0", "epoch": 3}),
+        ("net._orig_mod.", "b.ckpt", {"pytorch-lightning_version": "2.5.0"}),
+    ],
+)
+def test_what_wrappers_put_into_names_is_taken_off(tmp_path, prefix, name, beside):
+    """Files of compiled and distributed models, and of Lightning, whose network is an attribute of its module."""
+    plain = create_model("sifa_net_tiny", num_classes=4)
+    state = {f"{prefix}{key}": value for key, value in plain.state_dict().items()}
+    torch.save({"state_dict": state} | beside, tmp_path / name)
+    again = load_model(tmp_path / name, architecture="sifa_net_tiny")
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in plain.state_dict().items())
+
+
+def test_a_compiled_part_is_saved_under_plain_names(tmp_path):
+    model = create_model("sifa_net_tiny", num_classes=4)
+    names = set(model.state_dict())
+    model.layer4 = torch.compile(model.layer4)
+    assert set(model.state_dict()) != names
+    save_checkpoint(tmp_path / "a.safetensors", model)
+    with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
+        assert set(file.keys()) == names

@@ -5,6 +5,8 @@ T frames, V views. A file that cannot be read gives an item without clips that n
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +76,17 @@ class VideoDataset:
     def __init__(self, listing: Listing, view: View, *, segments: bool, frames: str = "") -> None:
         self.listing, self.view, self.segments, self.frames = listing, view, segments, frames
         self.entries, self.labels = listing.entries, listing.labels
+
+    @property
+    def table(self) -> str:
+        """Classes, how many videos each has, its first and last one, and what was left out."""
+        return self.listing.table()
+
+    @property
+    def identity(self) -> str:
+        """A digest of the classes and of every video's name and class, in order."""
+        content = [self.labels, [(entry.path.name, entry.label) for entry in self.entries]]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     @property
     def views(self) -> int:
