@@ -1,5 +1,6 @@
 # make app      set up .venv and serve the page on 127.0.0.1:7860   (MODEL=own.safetensors COMPARE=other.safetensors PORT=8000)
 # make test     set up everything and run all tests, browser tests included
+# make test-fast  the quick ones of them
 # make check    lint, format, types and floors
 # make wheel-check  build the wheel, install it outside the repository, and use its commands and its page there
 # make bench    measure the operator and the models on this machine
@@ -14,13 +15,17 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: app test check wheel-check bench gpu-check browser clean
+.PHONY: app test test-fast check wheel-check bench gpu-check browser clean
 
 app: .venv/app.done
 	$(BIN)/python app/main.py --host $(HOST) --port $(PORT) $(if $(MODEL),--model "$(MODEL)") $(if $(COMPARE),--compare "$(COMPARE)")
 
+# Two workers, each with whole files, so that a server or a model is made once; one thread each, as each has a core.
 test: .venv/dev.done browser
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=20
+
+test-fast: .venv/dev.done
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m unit
 
 check: .venv/dev.done
 	$(BIN)/ruff check .

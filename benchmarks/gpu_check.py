@@ -83,23 +83,27 @@ class Report:
             self.line(f"{what} failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
 
 
+def compiler() -> str:
+    """NVRTC's version, or why there is none."""
+    try:
+        return f"NVRTC {nvrtc.version()}"
+    except BuildError as error:
+        return f"no compiler: {error}"
+
+
 def describe_machine(report: Report) -> None:
     """What the figures are of."""
     free, total = torch.cuda.mem_get_info()
-    try:
-        compiler = f"NVRTC {nvrtc.version()}"
-    except BuildError as error:
-        compiler = f"no compiler: {error}"
     name, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
     used = {str(dtype)[6:]: backend("cuda", dtype) for dtype in (*DTYPES, torch.float16)}
     report.line(
         f"- {name}, capability {capability[0]}.{capability[1]}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"
     )
     report.line(
-        f"- torch {torch.__version__}, CUDA {torch.version.cuda}, {compiler}, Python {platform.python_version()}"
+        f"- torch {torch.__version__}, CUDA {torch.version.cuda}, {compiler()}, Python {platform.python_version()}"
     )
     report.line(f"- back end in use: {', '.join(f'{dtype} {what}' for dtype, what in used.items())}")
-    report.keep("machine", {"device": name, "torch": torch.__version__, "compiler": compiler, "backends": used})
+    report.keep("machine", {"device": name, "torch": torch.__version__, "compiler": compiler(), "backends": used})
 
 
 def run_tests(report: Report) -> int:
@@ -147,7 +151,7 @@ def copy_of(size: int) -> Call:
 def time_shape(
     shape: tuple[int, int, int, int], dtype: torch.dtype, others: dict[str, Formulation]
 ) -> dict[str, dict[str, float]]:
-    """Seconds, medians: forward, both directions, and their difference as the backward, for ours, the copy and others."""
+    """Seconds, medians: forward, both directions, and their difference as the backward; ours, the copy and others."""
     given = tuple(t.cuda() for t in make_inputs(shape, dtype))
     inputs, grad = given[:3], given[3]
     found: dict[str, dict[str, float]] = {}

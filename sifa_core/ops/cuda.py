@@ -21,9 +21,8 @@ STORAGE = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 """Data types that the kernels store, by the number the source knows them as."""
 MAX_CHANNELS = 1024
 """A lane keeps at most 32 numbers of a map in registers, and 32 lanes share a place."""
-THREADS = 128
 STRIP = 4
-"""Places are worked on in strips of so many columns, which makes a block's places a patch of about 4 x 4."""
+"""Places are worked on in strips of so many columns, so that a block's places are a patch and sample the same cells."""
 WARPS_WANTED = 8
 """Warps per multiprocessor below which more lanes share a place."""
 TILE_COLUMNS = 7
@@ -32,6 +31,18 @@ Problem = read_structure(
     KERNELS / "gpu" / "problem.h", {"int": ctypes.c_int, "long long": ctypes.c_longlong, "float": ctypes.c_float}
 )
 """`struct Problem` of the kernel source."""
+
+
+class Division(NamedTuple):
+    """How a kernel shares out its work; the values in use were the fastest of those tried on an H100."""
+
+    numbers: int
+    """Channels of a place that a lane takes at most, where there are lanes enough."""
+    threads: int
+    """Threads of a block."""
+
+
+FORWARD, BACKWARD = Division(16, 128), Division(16, 128)
 
 
 class Constants(NamedTuple):
@@ -46,7 +57,7 @@ class Constants(NamedTuple):
     lanes: int
     rows: int
     wide: int
-    threads: int = THREADS
+    threads: int
 
     def options(self) -> list[str]:
         """The compiler's -D options."""
@@ -58,10 +69,10 @@ def widest_load(dtype: torch.dtype, alignment: int) -> int:
     return max(1, min(16, alignment & -alignment) // dtype.itemsize)
 
 
-def lanes_per_place(channels: int, vector: int, places: int, multiprocessors: int) -> int:
-    """8, 16 or 32: as few as hold a place in 16 numbers each, more while that leaves multiprocessors without work."""
+def lanes_per_place(channels: int, vector: int, places: int, multiprocessors: int, numbers: int = 16) -> int:
+    """8, 16 or 32: as few as take `numbers` channels each, more while that leaves multiprocessors without work."""
     lanes = 8
-    while lanes < 32 and lanes * 16 < channels:
+    while lanes < 32 and lanes * numbers < channels:
         lanes *= 2
     while lanes < 32 and lanes * vector < channels and places * lanes < multiprocessors * 32 * WARPS_WANTED:
         lanes *= 2
@@ -80,6 +91,7 @@ def constants(
     shape: tuple[int, ...],
     alignment: int = 16,
     multiprocessors: int = 100,
+    division: Division = FORWARD,
 ) -> Constants:
     """Constants for query of `shape` (N, C, H, W). Raises BuildError for more than MAX_CHANNELS channels."""
     images, channels, height, width = shape
@@ -95,9 +107,10 @@ def constants(
         softmax=int(settings.scale == "softmax"),
         channels=channels,
         vector=vector,
-        lanes=lanes_per_place(channels, vector, places, multiprocessors),
+        lanes=lanes_per_place(channels, vector, places, multiprocessors, division.numbers),
         rows=tile_rows(settings, tiles, multiprocessors),
         wide=int(places * max(channels, 2 * settings.taps) >= 2**31),
+        threads=division.threads if settings.taps <= 9 else 128,  # more taps take more shared memory
     )
 
 
@@ -148,13 +161,19 @@ def _offset(offset: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _prepare(
-    settings: Settings, query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, *others: torch.Tensor
+    division: Division,
+    settings: Settings,
+    query: torch.Tensor,
+    memory: torch.Tensor,
+    offset: torch.Tensor,
+    *others: torch.Tensor,
 ) -> tuple[Constants, ctypes.Structure]:
     images, channels, height, width = query.shape
     alignment = (query.stride(0) | memory.stride(0)) * query.itemsize
     for tensor in (query, memory, *others):
         alignment |= tensor.data_ptr()
-    chosen = constants(settings, query.dtype, offset.dtype, query.shape, alignment, _multiprocessors(query.device))
+    multiprocessors = _multiprocessors(query.device)
+    chosen = constants(settings, query.dtype, offset.dtype, query.shape, alignment, multiprocessors, division)
     problem = Problem(
         images=images,
         height=height,
@@ -182,7 +201,7 @@ def attention(
     query, memory, offset = laid_out(query), laid_out(memory), _offset(offset, query.dtype)
     aggregate = empty(query, query.shape[1], query.dtype)
     weights = empty(query, settings.taps, query.dtype)
-    chosen, problem = _prepare(settings, query, memory, offset, aggregate)
+    chosen, problem = _prepare(FORWARD, settings, query, memory, offset, aggregate)
     arguments = (problem, query, memory, offset, aggregate, weights)
     grid = _grid_of_places(chosen, query)
     _launch("forward.cu", "sifa_forward", chosen._replace(rows=7), grid, arguments, query.device)
@@ -210,7 +229,7 @@ def attention_backward(
     grad_query, grad_memory = (empty(query, query.shape[1], query.dtype) for _ in range(2))
     grad_offset = empty(query, offset.shape[1], offset.dtype)
     grad_logits = empty(query, settings.taps, torch.float32)
-    chosen, problem = _prepare(settings, query, memory, offset, grad, grad_query, grad_memory)
+    chosen, problem = _prepare(BACKWARD, settings, query, memory, offset, grad, grad_query, grad_memory)
 
     images, _, height, width = query.shape
     tiles = images * -(-height // chosen.rows) * -(-width // TILE_COLUMNS)
