@@ -10,7 +10,7 @@ namespace {
 
 constexpr int OWNED = VECTOR >= 4 && CHANNELS >= 128 ? 4 : VECTOR >= 2 && CHANNELS >= 64 ? 2 : 1;
 constexpr int CELLS = TILE_ROWS * TILE_COLUMNS;
-constexpr int OWNERS = OWNED < 4 && (CHANNELS + OWNED - 1) / OWNED > 32 ? 64 : 32;  // threads of a block: 48 KiB hold its sums
+constexpr int OWNERS = (CHANNELS + OWNED - 1) / OWNED > 32 && OWNED < 4 ? 64 : 32;  // threads of a block
 constexpr int SLICE = OWNERS * OWNED, SLICES = (CHANNELS + SLICE - 1) / SLICE;
 
 // What one point leaves in the tile: at its corners, coefficient * (weight * gradient + logit * query).

@@ -251,5 +251,5 @@ def _grid_of_tiles(chosen: Constants, tiles: int) -> tuple[int, int]:
     fits_two, fits_four = chosen.vector >= 2 and chosen.channels >= 64, chosen.vector >= 4 and chosen.channels >= 128
     owned = 4 if fits_four else 2 if fits_two else 1
     owners = -(-chosen.channels // owned)
-    threads = 64 if owned < 4 and owners > 32 else 32
+    threads = 64 if owners > 32 and owned < 4 else 32  # 128 channels of a tile fit a block's shared memory
     return tiles * -(-owners // threads), threads

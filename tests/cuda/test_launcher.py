@@ -68,6 +68,13 @@ def test_one_launch_each_way(launched: list[str], make_problem: Callable) -> Non
     assert launched == EACH
 
 
+@pytest.mark.parametrize("channels", [72, 256])
+def test_blocks_of_the_memory_gradient(launched: list[str], make_problem: Callable, channels: int) -> None:
+    """Two channels a thread, then four: the launcher's grid is the kernel's."""
+    assert_right(make_problem((1, channels, 3, 8), MEAN, torch.float32), MEAN, 1e-5)
+    assert launched == EACH
+
+
 def test_gradients_that_are_not_needed_are_not_computed(launched: list[str], make_problem: Callable) -> None:
     query, memory, offset, grad, grad_weights = make_problem((1, 16, 5, 4), MEAN, torch.float32)
     weights = cuda.attention(query, memory, offset, MEAN)[1]
