@@ -164,6 +164,7 @@ def test_a_first_call_within_a_capture_condemns_nothing(
     problem = make_problem((2, 44, 5, 6), MEAN, torch.float32)  # a shape that no other test has
     inputs = [t.cuda().contiguous(memory_format=torch.channels_last) for t in problem[:3]]
     monkeypatch.setenv("SIFA_BACKEND", "auto")
+    torch.ones(2, 2, device="cuda") @ torch.ones(2, 2, device="cuda")  # cuBLAS cannot start within a capture
     graph = torch.cuda.CUDAGraph()
     with pytest.warns(RuntimeWarning, match="make one call before that"), torch.cuda.graph(graph):
         captured = sifa_attention(*inputs)
