@@ -1,6 +1,8 @@
 # make app      set up .venv and serve the page on 127.0.0.1:7860   (MODEL=own.safetensors COMPARE=other.safetensors PORT=8000)
 # make test     set up everything and run all tests, browser tests included
-# make check    lint, format and types
+# make test-fast  the quick ones of them
+# make check    lint, format, types and floors
+# make wheel-check  build the wheel, install it outside the repository, and use its commands and its page there
 # make bench    measure the operator and the models on this machine
 # make gpu-check  the same checks and figures for the CUDA kernels, as a report to paste
 
@@ -13,22 +15,30 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: app test check bench gpu-check formulas browser clean
+.PHONY: app test test-fast check wheel-check bench gpu-check formulas browser clean
 
 app: .venv/app.done
 	$(BIN)/python app/main.py --host $(HOST) --port $(PORT) $(if $(MODEL),--model "$(MODEL)") $(if $(COMPARE),--compare "$(COMPARE)")
 
+# Two workers, each with whole files, so that a server or a model is made once; one thread each, as each has a core.
 test: .venv/dev.done browser
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=20
+
+test-fast: .venv/dev.done
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m unit
 
 check: .venv/dev.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+wheel-check: .venv/dev.done browser
+	$(BIN)/python -m pytest tests/install/wheel.py
 
 # A benchmark has the machine to itself, so here waiting threads may spin: waking them costs 0.1 ms a call.
 bench: .venv/dev.done
-	env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT $(BIN)/python -m sifa_core bench --readme README.md
+	env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT $(BIN)/python -m sifa_core bench --readme docs/operator.md
 
 gpu-check: .venv/dev.done
 	$(BIN)/python -m benchmarks.gpu_check
@@ -53,4 +63,4 @@ browser: .venv/dev.done
 	touch $@
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist

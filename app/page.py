@@ -30,7 +30,6 @@ EXAMPLES_QUEUE: dict[str, Any] = {"concurrency_id": "examples", "concurrency_lim
 OPENING: dict[str, Any] = {"js": REQUEST_TIME_JS, "trigger_mode": "multiple"}
 """Whatever a visitor asks to open is begun at once, beside what was asked for before: `LatestRequest` sees to it that
 the last one is shown. (In Gradio, an event that cancels others does so when it is itself over.)"""
-FILE_TYPES = ["video", ".mkv", ".avi", ".mov", ".webm", ".gif", ".m4v"]
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,9 @@ def build_page(service: Service) -> gr.Blocks:
         gr.HTML(fragments.header(service.model.info, bar), js_on_load=TAB_BAR_JS, elem_id="masthead")
         with gr.Row(elem_id="sources"):
             gallery = build_gallery(service.examples.values())
-            upload = gr.File(
-                label="Your own clip", file_types=FILE_TYPES, elem_id="upload", show_label=False, height=54, scale=0
-            )
+            # Any ending: the content decides, and what cannot be read is refused in one sentence on the page. A browser
+            # that was told which types to expect would refuse .mts and others by itself, and leave the box stuck.
+            upload = gr.File(label="Your own clip", elem_id="upload", show_label=False, height=54, scale=0)
         only_uploads(upload)
         with gr.Row(elem_id="line"):
             status = gr.HTML(elem_id="status")

@@ -1,27 +1,39 @@
 """What this machine can do at best, and how much work the operator is: the two sides of a roofline.
 
-Ceilings are measured with PyTorch's own copy, dot product and matrix product, in the same run and with the same
-threads as the rest.
+Ceilings are measured in the same run as the rest, for as many threads: memory with PyTorch's copy, caches and
+arithmetic with loops that do nothing else (loops/loops.cpp), one thread's rate times the number of threads.
 """
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from sifa_core.ops.build import load_library
+
+_LOOPS = str(Path(__file__).parent / "loops" / "loops.cpp")
+_FIRST_LEVEL, _SECOND_LEVEL = 16 * 2**10, 256 * 2**10
+"""Bytes that fit the caches of any processor of today and, the second, not its first level."""
+_MULTIPLY_ADDS = 6
+"""For a channel of a tap in the forward: four corners, the product with the query, the weighted sum."""
+
 
 class Ceilings(NamedTuple):
-    """Best rates seen on this machine."""
+    """Best rates seen on this machine, all threads together."""
 
     memory: float
     """Bytes per second, reading and writing arrays far larger than the caches."""
+    second_level: float
+    """Bytes per second, reading an array that stays in each core's second-level cache."""
     cache: float
-    """Bytes per second, reading arrays that stay in each core's second-level cache, all threads together."""
+    """Bytes per second, reading an array that stays in each core's first-level cache."""
     compute: float
-    """float32 operations per second in a matrix product."""
+    """float32 operations per second, two for a multiply-add."""
 
 
 class Work(NamedTuple):
@@ -48,16 +60,25 @@ def measure() -> Ceilings:
     """Measure this machine; takes a second or two."""
     large, copy = torch.ones(2, 2**25)
     memory = 2 * large.nbytes / _best(lambda: copy.copy_(large), 8)
-    # 384 KiB on one thread: short enough for the cache, and no other thread has to be woken for it, which would take
-    # longer than the reading itself.
-    left, right = torch.ones(2, 48 * 1024)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    cache = threads * 2 * left.nbytes / _best(lambda: torch.dot(left, right), 400)
-    torch.set_num_threads(threads)
-    a, b = torch.randn(2, 1024, 1024)
-    compute = 2 * 1024**3 / _best(lambda: a @ b, 20)
-    return Ceilings(memory, cache, compute)
+    loops, threads = load_library(_LOOPS), torch.get_num_threads()
+    loops.multiply_and_add.restype = ctypes.c_int64
+    repeats = ctypes.c_int64(20_000)
+    numbers = loops.multiply_and_add(repeats)
+    compute = threads * 2 * numbers / _best(lambda: loops.multiply_and_add(repeats), 400)
+    return Ceilings(memory, threads * _reading(loops, _SECOND_LEVEL), threads * _reading(loops, _FIRST_LEVEL), compute)
+
+
+def _reading(loops: ctypes.CDLL, size: int) -> float:
+    """Bytes that one thread reads a second of an array of `size` bytes."""
+    numbers, repeats = torch.ones(size // 4), 2**24 // size
+    arguments = (ctypes.c_void_p(numbers.data_ptr()), ctypes.c_int64(size // 4), ctypes.c_int64(repeats))
+    return size * repeats / _best(lambda: loops.read_floats(*arguments), 100)
+
+
+def limit(shape: tuple[int, int, int, int], kernel_size: int, ceilings: Ceilings) -> float:
+    """Seconds that the forward's multiply-adds alone take at the measured rate: no call can be faster."""
+    batch, channels, height, width = shape
+    return 2 * _MULTIPLY_ADDS * batch * channels * height * width * kernel_size**2 / ceilings.compute
 
 
 def work(shape: tuple[int, int, int, int], kernel_size: int, backward: bool) -> Work:

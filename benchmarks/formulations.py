@@ -22,7 +22,7 @@ SHAPES = {"res3": (PAIRS, 128, 28, 28), "res4": (PAIRS, 256, 14, 14), "res5": (P
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 Formulation = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Pair]
-_SETTINGS = Settings(kernel_size=KERNEL_SIZE, dilation=1, groups=1, scale="mean")
+_SETTINGS = Settings(kernel_size=KERNEL_SIZE, scale="mean")
 
 
 def make_inputs(shape: tuple[int, int, int, int], dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
@@ -58,13 +58,16 @@ class _Dense(torch.autograd.Function):
     def forward(ctx: Any, query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor) -> Pair:
         outputs = dense.attention(query, memory, offset, _SETTINGS)
         ctx.save_for_backward(query, memory, offset, outputs[1])
+        ctx.set_materialize_grads(False)
         return outputs
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         grad_aggregate, grad_weights = grads
         query, memory, offset, weights = ctx.saved_tensors
-        return dense.attention_backward(grad_aggregate, grad_weights, query, memory, offset, weights, _SETTINGS)
+        return dense.attention_backward(
+            grad_aggregate, grad_weights, query, memory, offset, weights, _SETTINGS, ctx.needs_input_grad
+        )
 
 
 def by_dense(query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor) -> Pair:

@@ -20,6 +20,14 @@ from sifa_core.ops import cuda
 from sifa_core.ops.arguments import Settings
 from sifa_core.ops.build import KERNELS
 
+KERNELS_OF = {
+    "forward.cu": ["sifa_forward"],
+    "backward.cu": ["sifa_backward"],
+    "memory.cu": ["sifa_gradient_of_memory"],
+}
+"""Source file -> its kernels."""
+PAIRS = 56
+"""Frame pairs; constants depend on how well they fill a GPU, here one of 132 multiprocessors."""
 _KERNEL = re.compile(r"Compiling entry function '(\w+)' for 'sm_(\d+)'")
 _MEMORY = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _USED = re.compile(r"Used (\d+) registers(?:.*?(\d+) bytes smem)?")
@@ -80,10 +88,10 @@ def main() -> None:
     targets = architectures(nvcc)
     print("| kernel | channels | storage | sm | registers | shared bytes | stack bytes | spill bytes |")
     print("|---|---|---|---|---|---|---|---|")
-    for channels in (128, 256, 512):
-        for dtype in (torch.float32, torch.float16):
-            chosen = cuda.constants(Settings(3, 1, 1, "mean"), dtype, channels, True, False)
-            for source in ("forward.cu", "backward.cu"):
+    for channels, side in ((128, 28), (256, 14), (512, 7)):
+        for dtype in (torch.float32, torch.float16, torch.bfloat16):
+            chosen = cuda.constants(Settings(3, "mean"), dtype, dtype, (PAIRS, channels, side, side), 16, 132)
+            for source in KERNELS_OF:
                 for row in report(nvcc, source, chosen, targets):
                     used = f"{row.registers} | {row.shared} | {row.stack} | {row.spills}"
                     print(f"| {row.kernel} | {channels} | {dtype} | {row.architecture} | {used} |")

@@ -2,31 +2,25 @@
 
     python -m sifa_core bench
 
-Writes results.json and results.md. Formulations take turns of two calls, the second of which counts, so a
-disturbance hits all of them and nobody pays for the caches that another has filled; figures are medians.
-On a machine that is busy with other work medians mostly show that; the fastest times, kept beside them, show it least.
+Writes results.json and results.md. Figures are medians, taken by `harness.measure`. On a machine that is busy with
+other work medians mostly show that; the fastest times, kept beside them, show it least.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import platform
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks import ceilings, formulations, report
+from benchmarks import ceilings, formulations, harness, report
 from sifa_core.ops import backend
 
 CLIPS = (1, 8)
-_CONTIGUOUS = "grid_sample, contiguous"
 
 
 def run(
@@ -88,56 +82,40 @@ def _processor() -> str:
     return platform.processor()
 
 
-def _once(function: Callable[[], object]) -> float:
-    """Seconds of the second of two calls: the first finds caches and heap as another formulation left them."""
-    function()
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+def _candidates(
+    shape: tuple[int, int, int, int], with_compile: bool
+) -> dict[str, tuple[harness.Function, harness.Inputs]]:
+    """Formulations by name, each with query, memory, offset and gradient to time it on."""
+    given = formulations.make_inputs(shape, torch.float32)
+    contiguous = tuple(t.contiguous() for t in given)
+    candidates: dict[str, tuple[harness.Function, harness.Inputs]] = {"ours": (formulations.ours, given)}
+    for dtype in (torch.bfloat16, torch.float16):
+        candidates[f"ours, {str(dtype).removeprefix('torch.')}"] = (
+            formulations.ours,
+            formulations.make_inputs(shape, dtype),
+        )
+    candidates["grid_sample"] = (formulations.by_grid_sample, given)
+    candidates["grid_sample, contiguous"] = (formulations.by_grid_sample, contiguous)
+    candidates["dense"] = (formulations.by_dense, given)
+    convolution = formulations.by_deform_conv2d()
+    if convolution:
+        candidates["deform_conv2d"] = (convolution, contiguous)  # the layout that it computes in
+    if with_compile:
+        candidates["compiled reference"] = (formulations.by_compiled_reference(), given)
+    return candidates
 
 
 def _time_operator(shape: tuple[int, int, int, int], repeats: int, with_compile: bool) -> dict[str, dict[str, float]]:
     """Seconds of "forward" and "both" for each formulation: the median, and the fastest under "..._fastest"."""
-    candidates: dict[str, formulations.Formulation] = {
-        "ours": formulations.ours,
-        "grid_sample": formulations.by_grid_sample,
-        _CONTIGUOUS: formulations.by_grid_sample,
-        "dense": formulations.by_dense,
-    }
-    convolution = formulations.by_deform_conv2d()
-    if convolution:
-        candidates["deform_conv2d"] = convolution
-    if with_compile:
-        candidates["compiled reference"] = formulations.by_compiled_reference()
-    times: dict[str, dict[str, list[float]]] = {name: {"forward": [], "both": []} for name in candidates}
-    given = formulations.make_inputs(shape, torch.float32)
-    for repeat in range(repeats + 2):
-        for name, function in candidates.items():
-            tensors = [t.contiguous() for t in given] if name == _CONTIGUOUS else given
-            inputs, grad = [t.detach().requires_grad_() for t in tensors[:3]], tensors[3]
-
-            def forward(function: formulations.Formulation = function, inputs: list[torch.Tensor] = inputs) -> None:
-                with torch.no_grad():
-                    function(*inputs)
-
-            def both(
-                function: formulations.Formulation = function,
-                inputs: list[torch.Tensor] = inputs,
-                grad: torch.Tensor = grad,
-            ) -> None:
-                function(*inputs)[0].backward(grad)
-
-            taken = {"forward": _once(forward), "both": _once(both)}
-            if repeat >= 2:
-                for kind, seconds in taken.items():
-                    times[name][kind].append(seconds)
-    return {
-        name: {
-            **{kind: statistics.median(values) for kind, values in kinds.items()},
-            **{f"{kind}_fastest": min(values) for kind, values in kinds.items()},
-        }
-        for name, kinds in times.items()
-    }
+    calls = {}
+    for name, (function, (*inputs, grad)) in _candidates(shape, with_compile).items():
+        calls[f"{name}/forward"] = harness.forward(function, tuple(inputs))
+        calls[f"{name}/both"] = harness.forward_and_backward(function, tuple(inputs), grad)
+    seconds: dict[str, dict[str, float]] = {}
+    for key, times in harness.measure(calls, "cpu", repeats).items():
+        name, kind = key.split("/")
+        seconds.setdefault(name, {}).update({kind: times.median, f"{kind}_fastest": times.fastest})
+    return seconds
 
 
 def _operator_row(
@@ -147,10 +125,11 @@ def _operator_row(
     times: dict[str, dict[str, float]],
     ceiling: ceilings.Ceilings,
 ) -> dict[str, Any]:
-    roofline = {}
+    roofline: dict[str, Any] = {}
     for kind in ("forward", "both"):
         todo = ceilings.work(shape, formulations.KERNEL_SIZE, kind == "both")
         roofline[kind] = {**todo._asdict(), "shares": ceilings.shares(todo, times["ours"][f"{kind}_fastest"], ceiling)}
+    roofline["limit"] = ceilings.limit(shape, formulations.KERNEL_SIZE, ceiling)
     return {"stage": stage, "clips": clips, "shape": shape, "seconds": times, "roofline": roofline}
 
 
@@ -161,14 +140,7 @@ def _time_models(repeats: int) -> list[dict[str, Any]]:
     names: dict[str, dict[str, str]] = {"SIFA-Net-50": {}, "ResNet-50": {"temporal": "none"}}
     models = {name: create_model("sifa_net_r50", **switches).eval() for name, switches in names.items()}
     clip = torch.randn(1, 3, 16, 256, 256)
-    times: dict[str, list[float]] = {name: [] for name in models}
     print("whole models ...", file=sys.stderr)
-    with torch.no_grad():
-        for repeat in range(repeats + 1):
-            for name, model in models.items():
-                seconds = _once(functools.partial(model, clip))
-                if repeat:
-                    times[name].append(seconds)
-    return [
-        {"model": name, "seconds": statistics.median(values), "fastest": min(values)} for name, values in times.items()
-    ]
+    calls = {name: harness.forward(model, (clip,)) for name, model in models.items()}
+    times = harness.measure(calls, "cpu", repeats)
+    return [{"model": name, "seconds": taken.median, "fastest": taken.fastest} for name, taken in times.items()]

@@ -20,12 +20,12 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from sifa_core.data.transforms import normalize
 from sifa_core.errors import SifaError
 from sifa_core.training import load_config, train
 from sifa_core.training.build import build_model
 from sifa_core.training.config import TrainConfig
-from sifa_core.training.data import training_data
-from sifa_core.training.stream import normalise
+from sifa_core.training.loading import training_data
 
 STEPS, LOG = 40, 5
 WARM_STEPS = 15
@@ -58,7 +58,7 @@ def seconds_by_part(config: TrainConfig) -> dict[str, float]:
     network = build_model(config, dataset.labels).train()
     clips = torch.stack([torch.from_numpy(item.clips[0]) for item in items if item.clips is not None])
     labels = torch.tensor([item.label for item in items])
-    video = normalise(clips, network.info.mean, network.info.std)
+    video = normalize(clips, network.info.mean, network.info.std)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""`python -m sifa_core`."""
+"""`python -m sifa_core`, which is `sifa`."""
 
 import sys
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sifa_core.data import Clip, read_views
+from sifa_core import data
+from sifa_core.data import Clip
 from sifa_core.data.transforms import to_model_input
 from sifa_core.models import ModelInfo, VideoModel
 
@@ -48,7 +49,7 @@ def predict_video(model: VideoModel, path: str | Path, views: int = VIEWS) -> Pr
 
 def video_clips(model: VideoModel, path: str | Path, views: int = VIEWS) -> list[Clip]:
     """The clips over which `predict_video` takes the mean, no larger than the model needs; raises as that does."""
-    return read_views(path, model.info.num_frames, views, max_short_side=2 * model.info.input_size)[1]
+    return data.read_views(path, model.info.num_frames, views, max_short_side=2 * model.info.input_size)[1]
 
 
 def rank(probabilities: Tensor, labels: Sequence[str]) -> Predictions:

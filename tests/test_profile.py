@@ -11,8 +11,8 @@ from sifa_core.errors import ConfigError
 from sifa_core.models import create_model, save_checkpoint
 from sifa_core.paper import ablations, results
 from sifa_core.profile import compare_with_paper, measure_cost, measure_latency
-from sifa_core.profile.comparison import ABLATIONS, NOTES
 from sifa_core.profile.memory import inference_bytes, training_bytes
+from sifa_core.profile.paper_costs import ABLATIONS, NOTES
 
 R50 = {"frames": 16, "size": (256, 256)}
 
@@ -108,7 +108,7 @@ def test_every_row_of_ours_is_compared(comparison):
 
 def test_every_large_difference_has_a_note_and_no_small_one(comparison):
     for row in comparison:
-        assert bool(row.note) == row.is_notable, row
+        assert bool(row.note) == (row.difference is not None and abs(row.difference) > 0.05), row
     assert set(NOTES.values()) == {row.note for row in comparison if row.note}
 
 
@@ -175,7 +175,7 @@ def test_the_paper_beside_ours(capsys, comparison):
     ("arguments", "message"),
     [
         (["gone"], "no model named 'gone'"),
-        (["sifa_net_tiny", "wings=2"], "no switch wings"),
+        (["sifa_net_tiny", "wings=2"], "no field wings"),
         (["sifa_net_tiny", "wings"], "'wings' is not of the form key=value"),
         (["sifa_net_tiny", "stages=res5"], "stages='res5' is not possible"),
         (["sifa_net_tiny", "--preset", "fast"], "preset='fast'"),
@@ -202,5 +202,5 @@ def test_too_little_memory_is_one_line(capsys, monkeypatch):
 
 
 def test_unknown_switches_are_named():
-    with pytest.raises(ConfigError, match="has no switch wings"):
+    with pytest.raises(ConfigError, match="has no field wings"):
         measure_cost("sifa_net_tiny", wings=2)

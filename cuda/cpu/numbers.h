@@ -1,58 +1,31 @@
-// Numbers as the CPU kernels load, compute and store them: four storage types, and vectors of 64 bytes to compute in.
+// Numbers as the CPU kernels load, compute and store them: four storage types, and vectors of numbers to compute in.
 
 #pragma once
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
-inline float bits_to_float(uint32_t bits) {
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-inline uint32_t float_to_bits(float value) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-struct BFloat16 {
-    uint16_t bits;
+// Loops over channels are written once, for vectors of any number of lanes: compilers that are left to vectorise the
+// sums on their own keep them in memory and add the lanes up one after the other.
+template <class Number, int LANES>
+struct VectorType {
+    typedef Number type __attribute__((vector_size(sizeof(Number) * LANES)));
 };
+template <class Number, int LANES>
+using Vector = typename VectorType<Number, LANES>::type;
 
-struct Float16 {
-    uint16_t bits;
-};
-
-inline float load(float value) { return value; }
-inline double load(double value) { return value; }
-inline float load(BFloat16 value) { return bits_to_float(uint32_t(value.bits) << 16); }
-
-inline float load(Float16 value) {
-    // Shift the fields into float's places; the product rebiases the exponent and normalises subnormal numbers.
-    const float magnitude = bits_to_float(uint32_t(value.bits & 0x7fff) << 13) * 0x1p112f;
-    const uint32_t special = magnitude >= 65536.0f ? 0x7f800000u : 0u;
-    return bits_to_float(float_to_bits(magnitude) | special | (uint32_t(value.bits & 0x8000) << 16));
-}
-
-// Loops over channels are written once, for a `Value` that is one number or a vector of them: compilers that are left
-// to vectorise the sums on their own keep them in memory and add the lanes up one after the other.
-typedef float Floats __attribute__((vector_size(64)));
-typedef double Doubles __attribute__((vector_size(64)));
-typedef uint32_t Words __attribute__((vector_size(64)));
-typedef uint16_t Shorts __attribute__((vector_size(32)));
-
+// The processor's widest vector, and how many of them a loop over taps holds in registers at once: of 32 registers
+// eight are for the query, of 16 only four.
+#if defined(__AVX512F__)
+constexpr int VECTOR_BYTES = 64, BLOCK = 8;
+#elif defined(__AVX__)
+constexpr int VECTOR_BYTES = 32, BLOCK = 4;
+#else
+constexpr int VECTOR_BYTES = 16, BLOCK = 4;
+#endif
 template <class Real>
-struct VectorOf;
-template <>
-struct VectorOf<float> {
-    typedef Floats type;
-};
-template <>
-struct VectorOf<double> {
-    typedef Doubles type;
-};
+constexpr int WIDE = VECTOR_BYTES / int(sizeof(Real));
 
 template <class To, class From>
 inline To reinterpret(const From &from) {
@@ -62,94 +35,129 @@ inline To reinterpret(const From &from) {
     return to;
 }
 
-template <class Value, class Store>
-struct Load {  // one number
-    static Value from(const Store *place) { return load(*place); }
-};
-template <>
-struct Load<Floats, float> {
-    static Floats from(const float *place) {
-        Floats value;
-        std::memcpy(&value, place, sizeof value);
-        return value;
+template <int LANES>
+using Words = Vector<uint32_t, LANES>;
+
+struct BFloat16 {
+    uint16_t bits;
+
+    template <int LANES>
+    static Vector<float, LANES> widen(Words<LANES> half) {
+        return reinterpret<Vector<float, LANES>>(half << 16);
     }
-};
-template <>
-struct Load<Doubles, double> {
-    static Doubles from(const double *place) {
-        Doubles value;
-        std::memcpy(&value, place, sizeof value);
-        return value;
-    }
-};
-inline Words widen(const void *place) {
-    Shorts bits;
-    std::memcpy(&bits, place, sizeof bits);
-    return __builtin_convertvector(bits, Words);
-}
-template <>
-struct Load<Floats, BFloat16> {
-    static Floats from(const BFloat16 *place) { return reinterpret<Floats>(widen(place) << 16); }
-};
-template <>
-struct Load<Floats, Float16> {
-    static Floats from(const Float16 *place) {
-        const Words bits = widen(place);
-        const Floats magnitude = reinterpret<Floats>((bits & 0x7fff) << 13) * 0x1p112f;
-        const Words special = reinterpret<Words>(magnitude >= 65536.0f) & 0x7f800000u;
-        return reinterpret<Floats>(reinterpret<Words>(magnitude) | special | ((bits & 0x8000) << 16));
+    template <int LANES>
+    static Words<LANES> narrow(Vector<float, LANES> value) {
+        const Words<LANES> wide = reinterpret<Words<LANES>>(value);
+        const Words<LANES> rounded = (wide + 0x7fff + ((wide >> 16) & 1)) >> 16;  // to nearest, ties to even
+        const Words<LANES> is_nan = reinterpret<Words<LANES>>(value != value);
+        return (rounded & ~is_nan) | (is_nan & 0x7fc0);
     }
 };
 
-template <class Real, class Value>
-inline void put(Real *place, const Value &value) {
-    std::memcpy(place, &value, sizeof value);
-}
+struct Float16 {
+    uint16_t bits;
 
-// Sum of the lanes, by halves.
-inline float total(float value) { return value; }
-inline double total(double value) { return value; }
-template <class Half, class Vector>
-inline Half fold(const Vector &value) {
-    Half halves[2];
-    static_assert(sizeof halves == sizeof value, "two halves make the whole");
-    std::memcpy(halves, &value, sizeof value);
-    return halves[0] + halves[1];
-}
-inline float total(const Floats &value) {
-    typedef float Eight __attribute__((vector_size(32)));
-    typedef float Four __attribute__((vector_size(16)));
-    const Four sums = fold<Four>(fold<Eight>(value));
-    return (sums[0] + sums[2]) + (sums[1] + sums[3]);
-}
-inline double total(const Doubles &value) {
-    typedef double Four __attribute__((vector_size(32)));
-    typedef double Two __attribute__((vector_size(16)));
-    const Two sums = fold<Two>(fold<Four>(value));
-    return sums[0] + sums[1];
-}
+    template <int LANES>
+    static Vector<float, LANES> widen(Words<LANES> half) {
+        // Shift the fields into float's places; the product rebiases the exponent and normalises subnormal numbers.
+        typedef Vector<float, LANES> Floats;
+        const Floats magnitude = reinterpret<Floats>((half & 0x7fff) << 13) * 0x1p112f;
+        const Words<LANES> special = reinterpret<Words<LANES>>(magnitude >= 65536.0f) & 0x7f800000u;
+        return reinterpret<Floats>(reinterpret<Words<LANES>>(magnitude) | special | ((half & 0x8000) << 16));
+    }
+    template <int LANES>
+    static Words<LANES> narrow(Vector<float, LANES> value) {
+        typedef Vector<float, LANES> Floats;
+        const Words<LANES> wide = reinterpret<Words<LANES>>(value), magnitude = wide & 0x7fffffff;
+        const Words<LANES> normal = (magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13;
+        // Below 2^-14: adding 1/2 leaves the subnormal's bits, rounded, at the bottom.
+        const Words<LANES> tiny = reinterpret<Words<LANES>>(reinterpret<Floats>(magnitude) + 0.5f) - 0x3f000000;
+        Words<LANES> half = choose<LANES>(magnitude < 0x38800000, tiny, normal);
+        half = choose<LANES>(magnitude >= 0x477ff000, splat<LANES>(0x7c00), half);  // 65520 and above are infinite
+        half = choose<LANES>(magnitude > 0x7f800000, splat<LANES>(0x7e00), half);
+        return half | ((wide >> 16) & 0x8000);
+    }
 
-inline void store(float *to, float value) { *to = value; }
-inline void store(double *to, double value) { *to = value; }
+private:
+    template <int LANES>
+    static Words<LANES> splat(uint32_t word) {
+        return Words<LANES>() + word;
+    }
+    template <int LANES, class Mask>
+    static Words<LANES> choose(const Mask &mask, Words<LANES> yes, Words<LANES> no) {
+        const Words<LANES> bits = reinterpret<Words<LANES>>(mask);
+        return (yes & bits) | (no & ~bits);
+    }
+};
 
-inline void store(BFloat16 *to, float value) {
-    const uint32_t bits = float_to_bits(value);
-    const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;  // to nearest, ties to even
-    to->bits = uint16_t(value != value ? 0x7fc0 : rounded);
-}
+// What numbers stored as `Store` are computed in.
+template <class Store>
+struct RealType {
+    typedef Store type;
+};
+template <>
+struct RealType<BFloat16> {
+    typedef float type;
+};
+template <>
+struct RealType<Float16> {
+    typedef float type;
+};
+template <class Store, int LANES>
+using Reals = Vector<typename RealType<Store>::type, LANES>;
 
-inline void store(Float16 *to, float value) {
-    const uint32_t bits = float_to_bits(value);
-    const uint32_t sign = (bits >> 16) & 0x8000, magnitude = bits & 0x7fffffff;
-    uint32_t half;
-    if (magnitude > 0x7f800000) {
-        half = 0x7e00;
-    } else if (magnitude >= 0x477ff000) {  // 65520 and above round to infinity
-        half = 0x7c00;
-    } else if (magnitude < 0x38800000) {  // below 2^-14: adding 1/2 leaves the subnormal's bits, rounded, at the bottom
-        half = float_to_bits(bits_to_float(magnitude) + 0.5f) - 0x3f000000;
+// LANES numbers from memory, and back.
+template <int LANES, class Store>
+inline Reals<Store, LANES> load(const Store *place) {
+    if constexpr (std::is_class<Store>::value) {
+        Vector<uint16_t, LANES> bits;
+        std::memcpy(&bits, static_cast<const void *>(place), sizeof bits);
+        return Store::template widen<LANES>(__builtin_convertvector(bits, Words<LANES>));
     } else {
-        half = (magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13;
+        Reals<Store, LANES> value;
+        std::memcpy(&value, place, sizeof value);
+        return value;
     }
-    to->bits = uint16_t(half | sign);
+}
+template <int LANES, class Store>
+inline void store(Store *place, const Reals<Store, LANES> &value) {
+    if constexpr (std::is_class<Store>::value) {
+        const auto bits = __builtin_convertvector(Store::template narrow<LANES>(value), Vector<uint16_t, LANES>);
+        std::memcpy(static_cast<void *>(place), &bits, sizeof bits);
+    } else {
+        std::memcpy(place, &value, sizeof value);
+    }
+}
+
+template <class Store>
+inline auto load_one(const Store *place) {
+    return load<1>(place)[0];
+}
+template <class Store, class Real>
+inline void store_one(Store *place, Real value) {
+    store<1>(place, Reals<Store, 1>{value});
+}
+
+// Sum of LANES numbers in memory, by halves.
+template <int LANES, class Real>
+inline Real total(const Real *lanes) {
+    if constexpr (LANES == 1) {
+        return lanes[0];
+    } else {
+        constexpr int HALF = LANES / 2;
+        const Vector<Real, HALF> sums = load<HALF>(lanes) + load<HALF>(lanes + HALF);
+        return total<HALF>(reinterpret_cast<const Real *>(&sums));
+    }
+}
+
+// Calls body.run<LANES, COUNT>(c) for channels [first, last): COUNT vectors of LANES channels from c on. What does not
+// fill the widest vector is done in vectors of 16 bytes and then one by one.
+template <class Real, class Body>
+inline void over_channels(int64_t first, int64_t last, const Body &body) {
+    constexpr int wide = WIDE<Real>, narrow = 16 / int(sizeof(Real));
+    for (; first + BLOCK * wide <= last; first += BLOCK * wide) body.template run<wide, BLOCK>(first);
+    for (; first + 2 * wide <= last; first += 2 * wide) body.template run<wide, 2>(first);
+    for (; first + wide <= last; first += wide) body.template run<wide, 1>(first);
+    for (; first + narrow <= last; first += narrow) body.template run<narrow, 1>(first);
+    for (; first < last; ++first) body.template run<1, 1>(first);
 }

@@ -1,152 +1,81 @@
-// The SIFA operator's gradients on GPUs. Symbols: see common.cuh.
+// The SIFA operator's gradients of query and offset on GPUs, and what the gradient of memory needs besides. Symbols: see
+// common.cuh. Samples are read once; twice with softmax, where each gradient depends on all taps. Where nothing depends
+// on the weights, `grad_weights` is null; where the gradient of memory is not needed, `reached` is.
 
-#include "common.cuh"
+#include "cells.cuh"
+#include "tiles.cuh"
 
-// grad_memory is float, zero on entry. With SIFA_ORDERED it is left to sifa_scatter, which needs grad_logits.
-extern "C" __global__ void __launch_bounds__(SIFA_THREADS)
-    sifa_backward(Sizes sizes, const Store *query, const Store *memory, const float *offset, const Store *grad,
-                  const Store *grad_weights, const Store *weights, Store *grad_query, float *grad_memory,
-                  float *grad_offset, float *grad_logits) {
-    // Of each tap: products of gradient with sample, gradient and query with the sample's derivatives along y and x.
-    enum { GRAD_VALUE, GRAD_Y, GRAD_X, QUERY_Y, QUERY_X, PRODUCTS };
-    __shared__ float products[PLACES][K][PRODUCTS];
-    __shared__ float offset_sums[PLACES][2 * K];
-    const Here here(sizes);
-    const long long width = sizes.channels / sizes.groups, places = sizes.height * sizes.width;
-    query += here.image * sizes.query_stride + here.place * sizes.channels;
-    memory += here.image * sizes.memory_stride;
-    offset += here.image * sizes.offset_stride + here.place * 2 * K;
-    grad += here.index * sizes.channels;
-    grad_query += here.index * sizes.channels;
-    grad_memory += here.image * places * sizes.channels;
-    grad_weights += here.index * sizes.groups * K;
-    weights += here.index * sizes.groups * K;
-    grad_logits += here.index * sizes.groups * K;
-    grad_offset += here.index * 2 * K;
-    for (int i = here.lane; i < K; i += LANES) offset_sums[here.slot][2 * i] = offset_sums[here.slot][2 * i + 1] = 0;
-    for (long long g = 0; g < sizes.groups; ++g) {
-        float(*product)[PRODUCTS] = products[here.slot];
-        for (int i = here.lane; i < K; i += LANES)
-            for (int j = 0; j < PRODUCTS; ++j) product[i][j] = 0;
-        __syncwarp();
-        Numbers q[HELD], d[HELD];
-        for (int first = 0; first < CHUNKS; first += HELD) {
+// Blocks per multiprocessor that registers must allow. Left to itself the compiler spills a few to fit one more.
+constexpr int RESIDENT = NUMBERS > 16 ? 2 : 3;
+
+extern "C" __global__ void __launch_bounds__(SIFA_THREADS, RESIDENT)
+    sifa_backward(Problem problem, const Store *query, const Store *memory, const Offset *offset, const Store *grad,
+                  const Store *grad_weights, const Store *weights, Store *grad_query, Offset *grad_offset,
+                  float *grad_logits, unsigned char *reached) {
+    __shared__ SlopingPoint all_points[WARPS][PLACES][TAPS];
+    __shared__ float all_weights[WARPS][PLACES][K], all_of_weights[WARPS][PLACES][K];
+    const Here here(problem);
+    const Tiles tiles(problem);
+    auto &points = all_points[threadIdx.x / 32];
+    float *weight = all_weights[threadIdx.x / 32][here.slot], *of_weight = all_of_weights[threadIdx.x / 32][here.slot];
+    memory = here.mine(memory + here.image * problem.memory_stride);
+    settle(memory);
+    query += here.image * problem.query_stride + (Index)(here.row * problem.width + here.column) * CHANNELS;
+    for (int i = here.part; i < K; i += LANES) {
+        weight[i] = load(weights[here.place * K + i]);
+        of_weight[i] = grad_weights ? load(grad_weights[here.place * K + i]) : 0;
+    }
+    float q[NUMBERS], d[NUMBERS], sum[NUMBERS] = {}, mean = 0;
+    here.read(here.mine(query), q);
+    here.read(here.mine(grad + here.place * CHANNELS), d);
 #pragma unroll
-            for (int j = 0; j < HELD; ++j) {
-                q[j].read(query + here.channel(first + j), here.holds(first + j, width));
-                d[j].read(grad + here.channel(first + j), here.holds(first + j, width));
-            }
+    for (int h = 0; h < NUMBERS; ++h) settle(q[h]), settle(d[h]);
+    if (SIFA_SOFTMAX) {
 #pragma unroll 1
-            for (int i = 0; i < K; ++i) {
-                const Point point(sizes, here.row, here.column, i, offset);
-                float sums[PRODUCTS] = {0, 0, 0, 0, 0};
-#pragma unroll
-                for (int j = 0; j < HELD; ++j) {
-                    Numbers cell[4];
-#pragma unroll
-                    for (int corner = 0; corner < 4; ++corner)
-                        cell[corner].read(memory + point.row[corner] + here.channel(first + j),
-                                          here.holds(first + j, width) && point.valid[corner]);
-#pragma unroll
-                    for (int v = 0; v < VECTOR; ++v) {
-                        const float upper_step = cell[1].value[v] - cell[0].value[v];
-                        const float lower_step = cell[3].value[v] - cell[2].value[v];
-                        const float upper = cell[0].value[v] + point.right * upper_step;
-                        const float along_y = cell[2].value[v] + point.right * lower_step - upper;
-                        const float along_x = upper_step + point.down * (lower_step - upper_step);
-                        sums[GRAD_VALUE] += d[j].value[v] * (upper + point.down * along_y);
-                        sums[GRAD_Y] += d[j].value[v] * along_y;
-                        sums[GRAD_X] += d[j].value[v] * along_x;
-                        sums[QUERY_Y] += q[j].value[v] * along_y;
-                        sums[QUERY_X] += q[j].value[v] * along_x;
-                    }
-                }
-                for (int j = 0; j < PRODUCTS; ++j) sums[j] = sum_over_lanes(sums[j]);
-                for (int j = 0; j < PRODUCTS && here.lane == 0; ++j) product[i][j] += sums[j];
-            }
-        }
-        __syncwarp();
-        float mean = 0;
-        for (int i = 0; SIFA_SOFTMAX && i < K; ++i)
-            mean += load(weights[i]) * (load(grad_weights[i]) + product[i][GRAD_VALUE]);
-        __syncwarp();
-        for (int i = here.lane; i < K; i += LANES) {
-            const float weight = load(weights[i]), of_weight = load(grad_weights[i]) + product[i][GRAD_VALUE];
-            const float logit = sizes.factor * (SIFA_SOFTMAX ? weight * (of_weight - mean) : of_weight);
-            offset_sums[here.slot][2 * i] += weight * product[i][GRAD_Y] + logit * product[i][QUERY_Y];
-            offset_sums[here.slot][2 * i + 1] += weight * product[i][GRAD_X] + logit * product[i][QUERY_X];
-            product[i][GRAD_VALUE] = logit;
-            if (here.active) grad_logits[i] = logit;
-        }
-        __syncwarp();
-        for (int first = 0; first < CHUNKS; first += HELD) {
-            Numbers sum[HELD];
-#pragma unroll
-            for (int j = 0; j < HELD; ++j) {
-                if (!FUSED) q[j].read(query + here.channel(first + j), here.holds(first + j, width));
-                if (!FUSED) d[j].read(grad + here.channel(first + j), here.holds(first + j, width));
-                sum[j].clear();
-            }
+        for (int first = 0; first < K; first += TAPS) {
+            find_points(problem, here, offset, first, points, [](int, int, const Spot &) {});
 #pragma unroll 1
-            for (int i = 0; i < K; ++i) {
-                const Point point(sizes, here.row, here.column, i, offset);
-                const float weight = load(weights[i]), logit = product[i][GRAD_VALUE];
-#pragma unroll
-                for (int j = 0; j < HELD; ++j) {
-                    const bool held = here.holds(first + j, width);
-                    Numbers sample;
-                    point.sample(memory + here.channel(first + j), held, sample);
-#pragma unroll
-                    for (int v = 0; v < VECTOR; ++v) sum[j].value[v] += logit * sample.value[v];
-#pragma unroll
-                    for (int corner = 0; !SIFA_ORDERED && corner < 4; ++corner) {
-                        if (!held || !point.valid[corner]) continue;
-                        float share[VECTOR];
-#pragma unroll
-                        for (int v = 0; v < VECTOR; ++v)
-                            share[v] = point.weight(corner) * (weight * d[j].value[v] + logit * q[j].value[v]);
-                        add_atomically(grad_memory + point.row[corner] + here.channel(first + j), share);
-                    }
-                }
+            for (int i = 0; i < TAPS; ++i) {
+                float sample[NUMBERS];
+                Cells(here, memory, points[here.slot][i]).blend(here, points[here.slot][i], sample);
+                const float dot = sum_over_lanes(dot_product(d, sample));
+                if (here.part == 0) of_weight[first + i] += dot;
             }
-#pragma unroll
-            for (int j = 0; j < HELD; ++j)
-                if (here.holds(first + j, width)) sum[j].write(grad_query + here.channel(first + j));
         }
         __syncwarp();
-        query += width, memory += width, grad += width, grad_query += width, grad_memory += width;
-        weights += K, grad_weights += K, grad_logits += K;
+        for (int i = here.part; i < K; i += LANES) mean += weight[i] * of_weight[i];
+        mean = sum_over_lanes(mean);
     }
-    for (int i = here.lane; i < K && here.active; i += LANES) {
-        grad_offset[2 * i] = offset_sums[here.slot][2 * i];
-        grad_offset[2 * i + 1] = offset_sums[here.slot][2 * i + 1];
-    }
-}
-
-// One thread owns one channel of one image and adds up every place's share in order: slow, and the same every time.
-extern "C" __global__ void __launch_bounds__(SIFA_THREADS)
-    sifa_scatter(Sizes sizes, const Store *query, const float *offset, const Store *grad, const Store *weights,
-                 const float *grad_logits, float *grad_memory) {
-    const long long places = sizes.height * sizes.width;
-    const long long owner = (long long)blockIdx.x * SIFA_THREADS + threadIdx.x;
-    if (owner >= sizes.images * sizes.channels) return;
-    const long long image = owner / sizes.channels, channel = owner % sizes.channels;
-    const long long group = channel / (sizes.channels / sizes.groups);
-    query += image * sizes.query_stride + channel;
-    offset += image * sizes.offset_stride;
-    grad += image * places * sizes.channels + channel;
-    grad_memory += image * places * sizes.channels + channel;
-    weights += (image * places * sizes.groups + group) * K;
-    grad_logits += (image * places * sizes.groups + group) * K;
-    for (long long place = 0, row = 0, column = 0; place < places; ++place) {
-        for (int i = 0; i < K; ++i) {
-            const Point point(sizes, row, column, i, offset + place * 2 * K);
-            const float share = load(weights[place * sizes.groups * K + i]) * load(grad[place * sizes.channels]) +
-                                grad_logits[place * sizes.groups * K + i] * load(query[place * sizes.channels]);
+#pragma unroll 1
+    for (int first = 0; first < K; first += TAPS) {
+        const auto mark = [&](int image, int turn, const Spot &spot) {
+            if (reached) tiles.mark(reached, image, turn, spot);
+        };
+        find_points(problem, here, offset, first, points, mark);
+#pragma unroll 1
+        for (int i = 0; i < TAPS; ++i) {
+            const SlopingPoint &point = points[here.slot][i];
+            const Cells cells(here, memory, point);
+            float numbers[NUMBERS], slopes[2] = {0, 0}, logit = of_weight[first + i];
+            cells.blend(here, point, numbers);
+            if (SIFA_SOFTMAX)
+                logit = weight[first + i] * (logit - mean);
+            else
+                logit += sum_over_lanes(dot_product(d, numbers));
+            logit *= problem.factor;
 #pragma unroll
-            for (int corner = 0; corner < 4; ++corner)
-                if (point.valid[corner]) grad_memory[point.row[corner]] += point.weight(corner) * share;
+            for (int h = 0; h < NUMBERS; ++h) {
+                sum[h] += logit * numbers[h];
+                numbers[h] = weight[first + i] * d[h] + logit * q[h];  // the sample's gradient
+            }
+            cells.slopes(here, point, numbers, slopes[0], slopes[1]);
+            slopes[0] = sum_over_lanes(slopes[0]), slopes[1] = sum_over_lanes(slopes[1]);
+            if (here.part == 0 && here.active) {
+                const Index tap = here.place * K + first + i;
+                grad_logits[tap] = logit;
+                narrow(slopes[0], grad_offset[2 * tap]), narrow(slopes[1], grad_offset[2 * tap + 1]);
+            }
         }
-        if (++column == sizes.width) column = 0, ++row;
     }
+    here.write(sum, here.mine(grad_query + here.place * CHANNELS));
 }

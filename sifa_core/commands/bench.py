@@ -26,7 +26,11 @@ def _bench(options: argparse.Namespace) -> None:
     try:
         from benchmarks import run
     except ModuleNotFoundError as error:
-        raise SifaError("The benchmarks are in the repository; start this command from its root.") from error
+        if error.name not in ("benchmarks", "benchmarks.run"):
+            raise
+        raise SifaError(
+            "The benchmarks are in the repository: run python -m sifa_core bench from the root of a clone."
+        ) from error
     table = run.run(
         options.out,
         options.readme,

@@ -67,7 +67,7 @@ def _add_explain(commands: Any) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     import sifa_core as sifa
-    from sifa_core.data.opening import display_name
+    from sifa_core.data.container import display_name
     from sifa_core.inference import VIEWS, predict, video_clips
 
     model = load(options)

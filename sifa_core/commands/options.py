@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
-
-from sifa_core.device import pick_device
 
 if TYPE_CHECKING:
     from sifa_core.models import VideoModel
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """--model, --architecture, --device; `load` reads them."""
     parser.add_argument(
-        "--model", default="sifa_net_tiny", help="a model's name, .safetensors or .pth file, or hf://user/repo"
+        "--model",
+        default=os.environ.get("SIFA_MODEL") or "sifa_net_tiny",
+        help="a model's name, .safetensors or .pth file, or hf://user/repo (default: SIFA_MODEL or sifa_net_tiny)",
     )
     parser.add_argument("--architecture", metavar="NAME", help="what to build, for weights that do not say it")
     parser.add_argument("--device", default="auto", help='"cpu", "cuda", or "auto" (default)')
@@ -26,6 +27,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def load(options: argparse.Namespace) -> VideoModel:
     """The model that the options name, on their device."""
+    from sifa_core.device import pick_device
     from sifa_core.models import load_model
 
     return load_model(options.model, architecture=options.architecture, device=pick_device(options.device))

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from sifa_core.commands.options import Bar, whole_number
 from sifa_core.errors import ConfigError, ModelError
+from sifa_core.fields import parse_key_values
 
 if TYPE_CHECKING:
-    from sifa_core.profile import Comparison, Cost, Latency
+    from sifa_core.profile import Cost, Latency, PaperCost
 
 BLOCK = re.compile(r"layer\d+\.\d+|layers\.\d+\.(?:blocks\.\d+|downsample)")
 """What the table shows as one line; everything else goes by the first part of its name."""
@@ -56,32 +57,32 @@ def _profile(options: argparse.Namespace) -> None:
         return
     from sifa_core.profile import measure_cost
 
-    size, switches = _size(options.size), dict(map(_switch, options.switches))
-    name, switches = _architecture(options.model, switches)
-    cost = measure_cost(name, frames=options.frames, size=size, clips=options.clips, preset=options.preset, **switches)
-    latency = None if options.no_latency else _latency(name, options, cost.shape, switches)
+    size, fields = _size(options.size), parse_key_values(options.fields)
+    name, fields = _architecture(options.model, fields)
+    cost = measure_cost(name, frames=options.frames, size=size, clips=options.clips, preset=options.preset, **fields)
+    latency = None if options.no_latency else _latency(name, options, cost.shape, fields)
     if options.json:
         print(json.dumps(_as_json(options, cost, latency), indent=1))
     else:
         print(_text(options.model, cost, latency))
 
 
-def _architecture(model: str, switches: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Name and switches of what is to be built: an architecture, or that of a file of weights with its own switches."""
+def _architecture(model: str, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Name and fields of what is to be built: an architecture, or that of a file of weights with its own fields."""
     from sifa_core.models import load_model, model_names
 
     if model in model_names():
-        return model, switches
+        return model, fields
     loaded = load_model(model)
-    return loaded.info.name, {**dataclasses.asdict(loaded.config), **switches}
+    return loaded.info.name, {**dataclasses.asdict(loaded.config), **fields}
 
 
-def _latency(name: str, options: argparse.Namespace, shape: tuple[int, ...], switches: dict[str, Any]) -> Latency:
+def _latency(name: str, options: argparse.Namespace, shape: tuple[int, ...], fields: dict[str, Any]) -> Latency:
     from sifa_core.device import pick_device
     from sifa_core.models import create_model
     from sifa_core.profile import measure_latency
 
-    model = create_model(name, preset=options.preset, **switches).to(pick_device(options.device))
+    model = create_model(name, preset=options.preset, **fields).to(pick_device(options.device))
     print(f"timing {options.repeats} forwards …", file=sys.stderr)
     try:
         return measure_latency(model, shape, repeats=options.repeats)
@@ -159,13 +160,13 @@ def _compare(as_json: bool) -> None:
     print("Multiply-adds in thousands of millions, which the paper calls GFLOPs; its figures are rounded to one.")
 
 
-def _line(row: Comparison, mark: str) -> str:
+def _line(row: PaperCost, mark: str) -> str:
     paper = "-" if row.paper is None else f"{row.paper:g}"
     difference = "" if row.difference is None else f"{100 * row.difference:+.1f} %"
     return f"  {row.row:46}{paper:>8}{row.ours:9.1f}{difference:>13}{mark}".rstrip()
 
 
-def _comparison_as_json(row: Comparison) -> dict[str, Any]:
+def _comparison_as_json(row: PaperCost) -> dict[str, Any]:
     return {**dataclasses.asdict(row), "difference": row.difference}
 
 
@@ -175,14 +176,3 @@ def _size(numbers: list[int] | None) -> tuple[int, int] | None:
     if len(numbers) > 2:
         raise ConfigError(f"--size takes one or two numbers, not {len(numbers)}.")
     return numbers[0], numbers[-1]
-
-
-def _switch(text: str) -> tuple[str, Any]:
-    """KEY=VALUE; the value is read as JSON where it is JSON, else as text."""
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise ConfigError(f"The switch {text!r} is not of the form key=value.")
-    try:
-        return key, json.loads(value)
-    except json.JSONDecodeError:
-        return key, value

@@ -1,4 +1,4 @@
-"""Commands about training: `train`, `evaluate` and `make-dataset`. They need the packages of requirements-dev.txt."""
+"""Commands about training: `train`, `evaluate` and `make-dataset`. They need the extra "train"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sifa_core.commands.options import Bar, add_model_options, load, whole_number
-from sifa_core.errors import SifaError
+from sifa_core.paths import shipped
 
 
 def add(commands: Any) -> None:
@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
 
 def _add_train(commands: Any) -> None:
     parser = commands.add_parser("train", help="train a model, or go on with a run that was stopped")
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, see configs/")
+    parser.add_argument("config", type=_recipe, metavar="CONFIG", help="a YAML file, or the name of one in configs/")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. run.steps=500")
     parser.add_argument("--json", action="store_true", help="print the validation as JSON")
     parser.set_defaults(run=_train)
@@ -30,7 +30,7 @@ def _add_train(commands: Any) -> None:
 
 def _add_evaluate(commands: Any) -> None:
     parser = commands.add_parser("evaluate", help="measure a model; prints its protocol beside its figure")
-    parser.add_argument("--config", type=Path, help="take the data set of this YAML (default: the model's own)")
+    parser.add_argument("--config", type=_recipe, help="take the data set of this YAML (default: the model's own)")
     parser.add_argument("--clips", type=whole_number(1), default=1, help="views along time of each video (default 1)")
     parser.add_argument("--crops", type=int, choices=(1, 3), default=1, help="views along the longer side (default 1)")
     parser.add_argument("--size", type=whole_number(1), help="motion15: number of clips; files: side of the crops")
@@ -63,7 +63,8 @@ def _add_make_dataset(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    training = _package()
+    from sifa_core import training
+
     result = training.train(training.load_config(options.config, options.overrides))
     print(f"Wrote {result.checkpoint}", file=sys.stderr)
     if broken := result.failures.report():
@@ -72,7 +73,8 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    training = _package()
+    from sifa_core import training
+
     result = training.evaluate_checkpoint(
         load(options),
         training.load_config(options.config).data if options.config else None,
@@ -105,14 +107,13 @@ def _make_dataset(options: argparse.Namespace) -> None:
     print(f"Wrote {listing}", file=sys.stderr)
 
 
-def _package() -> Any:
-    """The training package. Raises SifaError where what it needs is not installed, as on a server of the page."""
-    try:
-        import sifa_core.training as package
-    except ModuleNotFoundError as error:
-        raise SifaError(f"This command needs the package {error.name}: pip install -r requirements-dev.txt.") from error
-    return package
+def _recipe(text: str) -> Path:
+    """A file, or the recipe of that name that comes with the package."""
+    named = shipped("configs", f"{text}.yaml")
+    return named if not Path(text).exists() and named.is_file() else Path(text)
 
 
 def _show(result: Any, as_json: bool) -> None:
-    print(json.dumps(result.to_dict(), indent=1) if as_json else _package().summary(result))
+    from sifa_core.training import summary
+
+    print(json.dumps(result.to_dict(), indent=1) if as_json else summary(result))

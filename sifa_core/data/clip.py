@@ -22,7 +22,8 @@ class ClipSource:
     name: str
     """File name without its folder, for display. It is untrusted text: show it as text only."""
     sha256: str
-    """Hex digest of the file's bytes; of the frames' bytes for clips made from arrays and for controls."""
+    """Hex digest of the file's bytes; of the frames' bytes for clips made from arrays and for controls;
+    empty for what training reads (`read_frames`), where nobody asks for it."""
     width: int
     """Pixels as shown: after rotation and pixel-shape correction, before any reduction."""
     height: int
@@ -35,6 +36,8 @@ class ClipSource:
     codec: str = ""
     rotation: int = 0
     """Degrees clockwise by which the stored picture was turned to show it: 0, 90, 180 or 270."""
+    dynamic_range: str = "SDR"
+    """Of the stored video: "SDR", "HDR (PQ)" or "HDR (HLG)". Frames are always SDR."""
     variable_frame_rate: bool = False
     stride: int = 1
     """Source frames (of usual length) from one frame of the clip to the next."""

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sifa_core.data.activity import motion_between
 from sifa_core.data.clip import Clip, ClipSource
+from sifa_core.data.colour import unusual_transfer
+from sifa_core.data.container import VideoFile, display_name, open_file
 from sifa_core.data.limits import Limits
-from sifa_core.data.opening import VideoFile, display_name, open_file
-from sifa_core.data.passes import Survey, pictures, survey
+from sifa_core.data.motion_energy import motion_between
 from sifa_core.data.sampling import Window, auto_window, is_variable, uniform_clips
+from sifa_core.data.scan import Scan, pictures, scan_video
+from sifa_core.data.window import read_window
 from sifa_core.errors import BrokenVideoError, ClipError, ClipTooShortError
 
 _MOST_FRAMES = 256
@@ -56,13 +59,13 @@ def read_clip(
         _check_number("stride", stride, 1, None)
     with open_file(path, limits) as file:
         fixed = start is not None and stride != "auto"
-        found = survey(file, limits, max_short_side, thumbnails=not fixed)
+        found = scan_video(file, limits, max_short_side, thumbnails=not fixed)
         timestamps = _checked_timestamps(file, limits, found, start or 0)
         motion = np.zeros(len(timestamps)) if fixed else motion_between(found.thumbnails)
         window = auto_window(timestamps, motion, num_frames, start=start, stride=stride)
         asked_stride = None if stride == "auto" else stride
         frames = pictures(file, limits, found, window.indices)
-        return _clip(path, file, found, timestamps, window, asked_stride, frames)
+        return _clip(path, file.sha256, found, timestamps, window, asked_stride, frames)
 
 
 def read_views(
@@ -86,19 +89,25 @@ def read_views(
     _check_number("views", views, 1, _MOST_FRAMES)
     _check_number("max_short_side", max_short_side, 1, None)
     with open_file(path, limits) as file:
-        found = survey(file, limits, max_short_side, thumbnails=True)
+        found = scan_video(file, limits, max_short_side, thumbnails=True)
         timestamps = _checked_timestamps(file, limits, found, 0)
         window = auto_window(timestamps, motion_between(found.thumbnails), num_frames)
         spread = np.unique(uniform_clips(timestamps, num_frames, window.stride, views), axis=0)
         assert found.show is not None
         side = None if max_bytes is None else found.show.short_side_within(max_bytes // num_frames)
         frames = pictures(file, limits, found, window.indices, side)
-        clip = _clip(path, file, found, timestamps, window, None, frames)
+        clip = _clip(path, file.sha256, found, timestamps, window, None, frames)
         needed = np.unique(spread)
         frames = pictures(file, limits, found, needed, view_short_side)
         return clip, [
             _clip(
-                path, file, found, timestamps, Window(each, window.stride), None, frames[np.searchsorted(needed, each)]
+                path,
+                file.sha256,
+                found,
+                timestamps,
+                Window(each, window.stride),
+                None,
+                frames[np.searchsorted(needed, each)],
             )
             for each in spread
         ]
@@ -113,21 +122,45 @@ def read_frames(
 ) -> Clip:
     """Read the frames that a sampler chooses once it knows when each frame is shown; for training and evaluation.
 
+    Where the packets of a file tell when its frames are shown, only what the chosen ones need is decoded; the frames
+    are the same as if everything were. The file is not hashed: `clip.sha256` is empty.
     Raises as `read_clip` does.
     """
     limits = limits or Limits()
     _check_number("max_short_side", max_short_side, 1, None)
+    choose = _Once(choose)
     with open_file(path, limits) as file:
-        found = survey(file, limits, max_short_side, thumbnails=False)
-        timestamps = _checked_timestamps(file, limits, found, 0)
-        window = choose(timestamps)
-        frames = pictures(file, limits, found, window.indices)
-        return _clip(path, file, found, timestamps, window, None, frames)
+        quick = read_window(file, limits, choose, max_short_side)
+        if quick is not None:
+            found, window, frames = quick
+            timestamps = np.asarray(found.timestamps, np.float64)
+        else:
+            found = scan_video(file, limits, max_short_side, thumbnails=False)
+            timestamps = _checked_timestamps(file, limits, found, 0)
+            assert found.show is not None
+            found.show = replace(found.show, in_one_step=True)
+            window = choose(timestamps)
+            frames = pictures(file, limits, found, window.indices)
+        return _clip(path, "", found, timestamps, window, None, frames)
 
 
-def _checked_timestamps(file: VideoFile, limits: Limits, found: Survey, start: int) -> NDArray[np.float64]:
+class _Once:
+    """A sampler that is asked once for the same times, so that a second reading draws no further random numbers."""
+
+    def __init__(self, choose: Choose) -> None:
+        self._choose = choose
+        self._answers: dict[bytes, Window] = {}
+
+    def __call__(self, timestamps: NDArray[np.float64]) -> Window:
+        key = timestamps.tobytes()
+        if key not in self._answers:
+            self._answers[key] = self._choose(timestamps)
+        return self._answers[key]
+
+
+def _checked_timestamps(file: VideoFile, limits: Limits, found: Scan, start: int) -> NDArray[np.float64]:
     count = len(found.timestamps)
-    if found.damaged and count < 2:
+    if found.damage.packets and count < 2:
         # The decoder itself refuses pictures over the limit before it takes memory for them, and does not say so.
         or_large = "" if found.size_known else f": damaged, or larger than the limit of {limits.max_pixels:,} pixels"
         raise BrokenVideoError(f"{file.name} is a video, but its pictures cannot be decoded{or_large}.")
@@ -140,8 +173,8 @@ def _checked_timestamps(file: VideoFile, limits: Limits, found: Survey, start: i
 
 def _clip(
     path: str | os.PathLike[str],
-    file: VideoFile,
-    found: Survey,
+    sha256: str,
+    found: Scan,
     timestamps: NDArray[np.float64],
     window: Window,
     asked_stride: int | None,
@@ -151,7 +184,7 @@ def _clip(
     average_interval = float(timestamps[-1] / (len(timestamps) - 1))
     source = ClipSource(
         name=display_name(path),
-        sha256=file.sha256,
+        sha256=sha256,
         width=found.show.shown_width,
         height=found.show.shown_height,
         fps=1.0 / average_interval,
@@ -159,6 +192,7 @@ def _clip(
         num_frames=len(timestamps),
         codec=found.codec,
         rotation=found.show.rotation,
+        dynamic_range=found.dynamic_range,
         variable_frame_rate=is_variable(timestamps),
         stride=window.stride,
         warnings=_warnings(found, window, asked_stride),
@@ -166,13 +200,21 @@ def _clip(
     return Clip(frames, timestamps[window.indices], window.indices, source)
 
 
-def _warnings(found: Survey, window: Window, asked_stride: int | None) -> tuple[str, ...]:
+def _warnings(found: Scan, window: Window, asked_stride: int | None) -> tuple[str, ...]:
     count = len(found.timestamps)
     sentences = []
-    if found.damaged:
+    # Where two streams were joined, the first packet of the second one always counts as damaged.
+    if found.damage.packets > len(found.jumps):
         sentences.append(f"Parts of the file are damaged; {count} frames could be decoded.")
     elif found.stated_frames > count + max(2, count // 10):
         sentences.append(f"The file says that it has {found.stated_frames} frames; {count} could be decoded.")
+    sentences += [_jump_sentence(seconds) for seconds in found.jumps]
+    if found.interlaced:
+        sentences.append("The video is interlaced; its frames were deinterlaced.")
+    if found.dynamic_range != "SDR":
+        sentences.append(f"The video is {found.dynamic_range}; its colours were tone-mapped to an ordinary screen's.")
+    if unusual := unusual_transfer(found.transfer):
+        sentences.append(f"The brightness is stored as {unusual}, which is shown as if it were an ordinary video's.")
     if found.size_changes:
         sentences.append("The picture size changes within the file; all frames were brought to the first one's.")
     if asked_stride is not None and window.stride < asked_stride:
@@ -181,6 +223,13 @@ def _warnings(found: Survey, window: Window, asked_stride: int | None) -> tuple[
     if repeats > 0:
         sentences.append(f"The video is short: its last frame is repeated {repeats} time{'s' if repeats > 1 else ''}.")
     return tuple(sentences)
+
+
+def _jump_sentence(seconds: float) -> str:
+    return (
+        f"The file's clock jumps {'ahead' if seconds > 0 else 'back'} by {abs(seconds):,.0f} s; "
+        "what follows was joined to what comes before."
+    )
 
 
 def _check_number(what: str, value: object, least: int, most: int | None) -> None:

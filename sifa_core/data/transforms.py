@@ -27,7 +27,8 @@ def to_model_input(
     """
     height, width = frames.shape[1:3]
     size = model_input_size(height, width, short_side=short_side, stride=stride)
-    return normalize(resize(frames, size), mean, std).unsqueeze(0)
+    values = torch.from_numpy(resize(frames, size).astype(np.float32))  # a copy: torch warns of read-only frames
+    return normalize(values, mean, std).contiguous().unsqueeze(0)
 
 
 def model_input_size(height: int, width: int, *, short_side: int, stride: int) -> tuple[int, int]:
@@ -56,15 +57,13 @@ def resize_short_side(frames: Frames, short_side: int) -> Frames:
     return resize(frames, (max(1, round(height * scale)), max(1, round(width * scale))))
 
 
-def normalize(frames: Frames, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """float32 (3, T, H, W) of uint8 [T, H, W, 3]: (value / 255 - mean) / std per channel."""
+def normalize(frames: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Values 0..255, [..., T, H, W, 3] -> float32 [..., 3, T, H, W], each channel (value / 255 - mean) / std."""
     # One multiplication and one addition per value instead of three passes.
-    scale = (1.0 / (255.0 * np.asarray(std, np.float64))).astype(np.float32)
-    shift = (-np.asarray(mean, np.float64) / np.asarray(std, np.float64)).astype(np.float32)
-    values = frames.astype(np.float32)
-    values *= scale
-    values += shift
-    return torch.from_numpy(values).permute(3, 0, 1, 2).contiguous()
+    deviation = torch.tensor(std, dtype=torch.float64)
+    scale = (1 / (255 * deviation)).float().to(frames.device)
+    shift = (-torch.tensor(mean, dtype=torch.float64) / deviation).float().to(frames.device)
+    return (frames.float() * scale + shift).movedim(-1, -4)
 
 
 def random_resize_crop(

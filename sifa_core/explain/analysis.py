@@ -17,9 +17,20 @@ from torch import Tensor
 
 from sifa_core.data import Clip
 from sifa_core.errors import ModelError, QueryError
-from sifa_core.explain.class_evidence import grad_cam
+from sifa_core.explain.class_evidence import (
+    CLIP,
+    GRADIENT_METHODS,
+    HELD,
+    Maps,
+    StageGradients,
+    check_method,
+    motion_path,
+    occlusion,
+    stage_gradients,
+)
 from sifa_core.explain.geometry import FeatureGrid, FloatArray
 from sifa_core.explain.maps import SCOPES, enlarge, normalise
+from sifa_core.explain.motion import combine_motion, motion_between, motion_within
 from sifa_core.explain.optical_flow import (
     FlowAgreement,
     agreement,
@@ -44,9 +55,22 @@ STILL = 0.05
 """Cells; a frame in which nothing moves as far as that, from one feature frame to the next, has nothing that moves."""
 
 
+DEFAULT_METHOD = "integrated_gradients"
+"""The method of `class_evidence` that lies best where things move, by measurement."""
+BEST_STAGES = {"integrated_gradients": 0, "grad_cam": -1, "grad_cam_of_clip": -1}
+"""The stage, by its place, that a method measures best at, or that the paper takes; else the second."""
+
+
 def stage_of(layer: str) -> str:
     """The stage of a layer: "res5" for "res5.2"."""
     return layer.split(".")[0]
+
+
+def _scope(scope: str) -> str:
+    """The scope itself. Raises QueryError if maps cannot be scaled over it."""
+    if scope not in SCOPES:
+        raise QueryError(f"scope={scope!r} is not possible; choose {' or '.join(SCOPES)}.")
+    return scope
 
 
 @dataclass(frozen=True)
@@ -76,7 +100,8 @@ class Analysis:
         """The clip as the model took it, [1, 3, T, H, W]."""
         self.logits = logits
         self.traces = traces
-        self._grad_cams: dict[tuple[str, int], NDArray[np.float32]] = {}
+        self._evidence: dict[tuple[int, int | None], dict[tuple[str, str], Maps]] = {}
+        self._motion: Maps | None = None
         self._statistics: dict[str, OffsetStatistics] = {}
         self._agreements: dict[str, FlowAgreement] = {}
         self._default_queries: dict[str, Query] = {}
@@ -160,37 +185,117 @@ class Analysis:
             raise QueryError(f"{layer} is the first SIFA layer of its stage, so it has one level of sampling only.")
         return self.traces[self.layers[self.layers.index(layer) - 1]]
 
+    def motion(self, layer: str | None = None, t: int = 0, scope: str = "frame") -> NDArray[np.float32]:
+        """What moves from frame t to t + 1 as the network sees it, [H, W], 0..1, scaled as `motion_saliency` is.
+
+        With a layer, the motion part of its Eq. 5, |(sigmoid(D) - 1/2) f[t+1]|. None takes all stages together and
+        what motion within a feature frame changes: the best on clips whose truth is known.
+        """
+        maps = self.motion_cells(layer)
+        return enlarge(normalise(maps, _scope(scope))[self._pair(t, len(maps))], self.clip.height, self.clip.width)
+
+    def motion_cells(self, layer: str | None = None) -> NDArray[np.float32]:
+        """`motion` of all pairs at the map's own resolution, [A, h, w], not scaled."""
+        if layer is not None:
+            return self.traces[self.check_layer(layer)].motion
+        if self._motion is None:
+            self._read_path(self.target_index(None), None)
+        assert self._motion is not None
+        return self._motion
+
+    def _all_motion(self, stages: list[StageGradients]) -> Maps:
+        pairs, size = self.num_frames - 1, stages[0].features.shape[-2:]
+        if pairs < 1:
+            return np.zeros((1, *size), np.float32)
+        last = {stage_of(name): trace.motion for name, trace in self.traces.items()}
+        parts = [maps[:pairs] for maps in last.values()]
+        parts += [motion_within(at.features[CLIP], at.features[HELD]) for at in stages[:2]]
+        parts.append(motion_between(stages[0].features[HELD]))
+        return combine_motion(parts, *size)
+
     def motion_saliency(self, layer: str | None = None, t: int = 0, scope: str = "frame") -> NDArray[np.float32]:
         """Motion saliency map (Eq. 5) of the pair (t, t+1): channel mean of its absolute value, [H, W], 0..1.
 
-        Scaled over the frame, or over the clip with scope="clip" (then frames can be compared).
+        Scaled over the frame, or over the clip with scope="clip" (then frames can be compared). Half of every feature
+        is in it even where nothing moves, so it is mostly appearance; see `motion`.
         """
-        if scope not in SCOPES:
-            raise QueryError(f"scope={scope!r} is not possible; choose {' or '.join(SCOPES)}.")
         maps = self.traces[self.check_layer(layer)].saliency
-        t = min(self.check_frame(t), len(maps) - 1)
-        return enlarge(normalise(maps, scope)[t], self.clip.height, self.clip.width)
+        return enlarge(normalise(maps, _scope(scope))[self._pair(t, len(maps))], self.clip.height, self.clip.width)
+
+    def _pair(self, t: int, pairs: int) -> int:
+        """Number of the pair that frame t is the first of; the last pair for a last frame that has none."""
+        return min(self.check_frame(t), pairs - 1)
+
+    def class_evidence(
+        self, layer: str | None = None, target: Target = None, method: str | None = None, against: Target = None
+    ) -> NDArray[np.float32]:
+        """Which places speak for a class, [T, H, W], 0..1 over the clip.
+
+        Args:
+            layer: a SIFA layer, whose stage's last feature map is read, or a stage; None takes the one that measures
+                best for the method: the first stage for integrated gradients, the last (as in the paper) for Grad-CAM.
+            target: class number or label; None takes the one predicted.
+            method: a key of `class_evidence.METHODS`; None takes integrated gradients, the best by measurement.
+            against: another class: then the evidence is for `target` rather than for it.
+
+        Raises QueryError for an unknown layer, class or method.
+        """
+        maps = self.evidence_cells(layer, target, method, against)
+        return np.stack([enlarge(image, self.clip.height, self.clip.width) for image in maps])
+
+    def evidence_cells(
+        self, layer: str | None = None, target: Target = None, method: str | None = None, against: Target = None
+    ) -> NDArray[np.float32]:
+        """`class_evidence` at the feature map's own resolution, [T, h, w]."""
+        method = check_method(DEFAULT_METHOD if method is None else method)
+        stage = self.evidence_stage(layer, method)
+        classes = self.target_index(target), None if against is None else self.target_index(against)
+        if classes[0] == classes[1]:
+            raise QueryError("A class has no evidence against itself; choose two different classes.")
+        if classes not in self._evidence:
+            self._read_path(*classes)
+        found = self._evidence[classes]
+        if (method, stage) not in found:  # occlusion, the slow one, is read only where it is asked for
+            held = motion_path(self.video, self.frame_index)[HELD : HELD + 1]
+            frames, *cells = found["grad_cam", stage].shape
+            found[method, stage] = occlusion(
+                self.model, self.video, held, *classes, feature_frames=frames, cells=(cells[0], cells[1])
+            )
+        maps = found[method, stage]
+        return maps / max(float(maps.max()), 1e-12)
+
+    def evidence_stage(self, layer: str | None, method: str) -> str:
+        """The stage whose feature map `class_evidence` reads; see there. Raises QueryError for an unknown layer."""
+        stages = list(self.model.stage_outputs())
+        if layer is None:
+            return stages[BEST_STAGES.get(method, 1 if len(stages) > 1 else 0)]
+        return layer if layer in stages else stage_of(self.check_layer(layer))
+
+    def _read_path(self, target: int, against: int | None) -> None:
+        """One forward and backward of the motion path. Maps stay, features and gradients do not: they are large."""
+        stages = stage_gradients(self.model, motion_path(self.video, self.frame_index), target, against)
+        if self._motion is None:
+            self._motion = self._all_motion(list(stages.values()))
+        self._evidence[target, against] = {
+            (method, stage): read(at) for method, read in GRADIENT_METHODS.items() for stage, at in stages.items()
+        }
 
     def grad_cam(self, layer: str | None = None, target: Target = None) -> NDArray[np.float32]:
         """Grad-CAM on the last feature map of the layer's stage, [T, H, W], 0..1 over the clip.
 
-        `target` is a class number or label; None takes the class predicted. Raises QueryError for an unknown class.
+        `target` is a class number or label; None takes the class predicted. None as layer takes the last stage, as the
+        paper does (res5). Raises QueryError for an unknown class.
         """
-        maps = self.grad_cam_cells(layer, target)
-        return np.stack([enlarge(image, self.clip.height, self.clip.width) for image in maps])
+        return self.class_evidence(layer, target, "grad_cam")
 
     def grad_cam_cells(self, layer: str | None = None, target: Target = None) -> NDArray[np.float32]:
         """`grad_cam` at the feature map's own resolution, [T, h, w]."""
-        key = (stage_of(self.check_layer(layer)), self.target_index(target))
-        if key not in self._grad_cams:
-            evidence = grad_cam(self.model, self.video, *key)
-            self._grad_cams[key] = evidence / max(float(evidence.max()), 1e-12)
-        return self._grad_cams[key]
+        return self.evidence_cells(layer, target, "grad_cam")
 
     def stage_grad_cams(self, target: Target = None) -> dict[str, NDArray[np.float32]]:
         """`grad_cam_cells` of every stage that has a SIFA layer, by the stage's name."""
-        first_layers = {stage_of(name): name for name in reversed(self.layers)}
-        return {stage: self.grad_cam_cells(first_layers[stage], target) for stage in reversed(first_layers)}
+        stages = dict.fromkeys(map(stage_of, self.layers))
+        return {stage: self.grad_cam_cells(stage, target) for stage in stages}
 
     def offset_statistics(self, layer: str | None = None) -> OffsetStatistics:
         """Magnitude, direction, out-of-frame share and attention entropy of a layer, frame by frame."""

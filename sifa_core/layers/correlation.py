@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sifa_core.layers.frames import neighbours
-from sifa_core.layers.registry import TemporalConfig, register_temporal
+from sifa_core.layers.temporal import TemporalConfig, register_temporal
 
 REDUCTION = 4
 """C / R."""
@@ -39,19 +39,19 @@ class Correlation(nn.Module):
         self.reduce = nn.Conv2d(channels, reduced, kernel_size=1, bias=False)
         self.filter = nn.Parameter(torch.ones(config.kernel_size**2, reduced))
         self.project = nn.Conv2d(self.groups * config.kernel_size**2, channels, kernel_size=1)
-        self.reset_special_parameters()
+        self.reset_parameters()
 
-    def reset_special_parameters(self) -> None:
+    def reset_parameters(self) -> None:
         """Zero the projection; called again after a model's general initialisation."""
         nn.init.zeros_(self.project.weight)
         nn.init.zeros_(cast(Tensor, self.project.bias))
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """(B*T, C, H, W), T = `frames` -> the same shape."""
+        """[B*T, C, H, W], T = `frames` -> the same shape."""
         return x + self.project(self.correlate(self.reduce(x), frames))
 
     def correlate(self, a: Tensor, frames: int) -> Tensor:
-        """(B*T, R, H, W) -> S, (B*T, K*G, H, W), displacement by displacement, row by row."""
+        """[B*T, R, H, W] -> S, [B*T, K*G, H, W], displacement by displacement, row by row."""
         height, width = a.shape[2:]
         before = F.pad(neighbours(a, frames, -1), [self.kernel_size // 2] * 4)
         scores = []

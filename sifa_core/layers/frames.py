@@ -30,23 +30,23 @@ def frame_pairs(count: int, frames: int, end: str, device: torch.device, step: i
 
 
 def neighbours(x: Tensor, frames: int, step: int) -> Tensor:
-    """Frame t+`step` in the place of frame t, (B*T, C, H, W); where a clip ends, its outermost frame stands in."""
+    """Frame t+`step` in the place of frame t, [B*T, C, H, W]; where a clip ends, its outermost frame stands in."""
     return x[frame_pairs(x.shape[0], frames, "self", x.device, step)[1]]
 
 
 def inner_frames(x: Tensor, frames: int, step: int) -> Tensor:
-    """(B*T, 1, 1, 1) in x's dtype: 1 where frame t+`step` exists, 0 where the clip ends."""
+    """[B*T, 1, 1, 1] in x's dtype: 1 where frame t+`step` exists, 0 where the clip ends."""
     rows = torch.arange(x.shape[0], device=x.device)
     return (~_has_no_neighbour(rows, frames, step)).to(x.dtype)[:, None, None, None]
 
 
 def unfold_clips(x: Tensor, frames: int) -> Tensor:
-    """(B*T, C, H, W) -> a view (B, C, T, H, W); of a channels_last x it is channels_last_3d."""
+    """[B*T, C, H, W] -> a view [B, C, T, H, W]; of a channels_last x it is channels_last_3d."""
     return x.unflatten(0, (-1, frames)).transpose(1, 2)
 
 
 def fold_clips(x: Tensor) -> Tensor:
-    """(B, C, T, H, W) -> (B*T, C, H, W); undoes `unfold_clips`."""
+    """[B, C, T, H, W] -> [B*T, C, H, W]; undoes `unfold_clips`."""
     return x.transpose(1, 2).flatten(0, 1)
 
 

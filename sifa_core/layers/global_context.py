@@ -1,4 +1,4 @@
-"""Global context of a clip, added to a block's residual branch (the `global_context` switch; the authors' code).
+"""Global context of a clip, added to a block's residual branch (the `global_context` field; the authors' code).
 
 The mean over all frames and places of a clip, through two linear layers, is added everywhere (GCNet, Cao et al. 2019,
 with plain averaging). The second layer is zero at first, so the block starts as it is without; the authors' keeps
@@ -22,15 +22,15 @@ class GlobalContext(nn.Module):
         hidden = max(channels // REDUCTION, 1)
         self.reduce = nn.Linear(channels, hidden)
         self.expand = nn.Linear(hidden, channels)
-        self.reset_special_parameters()
+        self.reset_parameters()
 
-    def reset_special_parameters(self) -> None:
+    def reset_parameters(self) -> None:
         """Zero the second layer; called again after a model's general initialisation."""
         nn.init.zeros_(self.expand.weight)
         nn.init.zeros_(self.expand.bias)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """(B*T, C, H, W), T = `frames` -> (B*T, C, 1, 1), the same for all frames of a clip."""
+        """[B*T, C, H, W], T = `frames` -> [B*T, C, 1, 1], the same for all frames of a clip."""
         mean = x.mean(dim=(2, 3)).unflatten(0, (-1, frames)).mean(dim=1)
         context = self.expand(F.relu(self.reduce(mean)))
         return context.repeat_interleave(frames, dim=0)[:, :, None, None]

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 import torch
 from torch import nn
 
 
-@runtime_checkable
-class SpecialStart(Protocol):
-    """A module some of whose parameters must not start at random."""
-
-    def reset_special_parameters(self) -> None:
-        """Put the special values in place."""
-
-
 def initialise(model: nn.Module) -> None:
-    """He initialisation of convolutions and a narrow linear head, then every special start.
+    """He initialisation of convolutions and a narrow linear head, then `reset_parameters` of our own modules.
 
     Convolution weights are laid out channels_last, the format that the feature maps are in.
     """
@@ -31,5 +21,6 @@ def initialise(model: nn.Module) -> None:
             nn.init.normal_(module.weight, std=0.01)
             nn.init.zeros_(module.bias)
     for module in model.modules():
-        if isinstance(module, SpecialStart):
-            module.reset_special_parameters()
+        reset = getattr(module, "reset_parameters", None)
+        if reset is not None and not reset.__func__.__module__.startswith("torch."):  # those have been dealt with above
+            reset()

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from sifa_core import ops
 from sifa_core.layers.frames import frame_pairs
 from sifa_core.layers.gates import build_gate
-from sifa_core.layers.offsets import ClipOffset, build_offset_estimator
-from sifa_core.layers.registry import TemporalConfig, register_temporal
+from sifa_core.layers.offset_estimators import ClipOffset, build_offset_estimator
+from sifa_core.layers.temporal import TemporalConfig, register_temporal
 
 
 class InterFrameAttention(nn.Module):
@@ -26,7 +26,7 @@ class InterFrameAttention(nn.Module):
         self.scale = scale
 
     def forward(self, query: Tensor, memory: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, H, W) twice and offsets (N, 2K, H, W) in cells -> aggregate (N, C, H, W), weights (N, K, H, W)."""
+        """[N, C, H, W] twice and offsets [N, 2K, H, W] in cells -> aggregate [N, C, H, W], weights [N, K, H, W]."""
         return ops.sifa_attention(query, memory, offset, kernel_size=self.kernel_size, scale=self.scale)
 
 
@@ -48,11 +48,11 @@ class SIFA(nn.Module):
         self.gate = build_gate(config.gate, channels)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """x: (B*T, C, H, W), T = `frames` consecutive rows a clip. Returns the same shape."""
+        """x: [B*T, C, H, W], T = `frames` consecutive rows a clip. Returns the same shape."""
         return self.add_motion(x, x, frames)
 
     def add_motion(self, total: Tensor, x: Tensor, frames: int) -> Tensor:
-        """`total` plus what the frames of x gather from their neighbours; all (B*T, C, H, W)."""
+        """`total` plus what the frames of x gather from their neighbours; all [B*T, C, H, W]."""
         skips = self.last_frame == "skip"
         if skips and frames == 1:  # there is no pair to attend over
             return total
@@ -66,7 +66,7 @@ class SIFA(nn.Module):
         return total.index_put((rows,), total[rows] + gathered) if skips else total + gathered
 
     def gather(self, current: Tensor, memory: Tensor, offset: Tensor) -> Tensor:
-        """What is added to the query: the aggregate of Eq. 2; (N, C, H, W)."""
+        """What is added to the query: the aggregate of Eq. 2; [N, C, H, W]."""
         aggregate, _ = self.attention(current, memory, offset)
         return aggregate
 

@@ -12,8 +12,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from sifa_core.layers.registry import TemporalConfig, register_temporal
 from sifa_core.layers.sifa import SIFA
+from sifa_core.layers.temporal import TemporalConfig, register_temporal
 
 
 @register_temporal("sifa_c")
@@ -23,14 +23,14 @@ class CorrelationSIFA(SIFA):
     def __init__(self, channels: int, config: TemporalConfig) -> None:
         super().__init__(channels, config, deformable=False)
         self.project = nn.Conv2d(config.kernel_size**2, channels, kernel_size=1)
-        self.reset_special_parameters()
+        self.reset_parameters()
 
-    def reset_special_parameters(self) -> None:
+    def reset_parameters(self) -> None:
         """Zero the projection; called again after a model's general initialisation."""
         nn.init.zeros_(self.project.weight)
         nn.init.zeros_(cast(Tensor, self.project.bias))
 
     def gather(self, current: Tensor, memory: Tensor, offset: Tensor) -> Tensor:
-        """P W_cor; (N, C, H, W)."""
+        """P W_cor; [N, C, H, W]."""
         _, weights = self.attention(current, memory, offset)
         return self.project(weights)

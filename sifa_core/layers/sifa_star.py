@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from sifa_core.layers.registry import TemporalConfig, register_temporal
 from sifa_core.layers.sifa import SIFA
+from sifa_core.layers.temporal import TemporalConfig, register_temporal
 
 
 @register_temporal("sifa_star")
@@ -22,5 +22,5 @@ class BidirectionalSIFA(SIFA):
         self.previous = SIFA(channels, config, step=-1)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """x: (B*T, C, H, W), T = `frames` consecutive rows a clip. Returns the same shape."""
+        """x: [B*T, C, H, W], T = `frames` consecutive rows a clip. Returns the same shape."""
         return self.previous.add_motion(self.add_motion(x, x, frames), x, frames)

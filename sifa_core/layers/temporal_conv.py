@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from sifa_core.layers.registry import TemporalConfig, register_temporal
+from sifa_core.layers.temporal import TemporalConfig, register_temporal
 
 
 @register_temporal("temporal_conv")
@@ -19,15 +19,15 @@ class TemporalConvolution(nn.Module):
     def __init__(self, channels: int, config: TemporalConfig) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, kernel_size=(3, 1), padding=(1, 0), bias=False)
-        self.reset_special_parameters()
+        self.reset_parameters()
 
-    def reset_special_parameters(self) -> None:
+    def reset_parameters(self) -> None:
         """The identity; called again after a model's general initialisation."""
         nn.init.dirac_(self.conv.weight)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """(B*T, C, H, W), T = `frames` -> the same shape."""
+        """[B*T, C, H, W], T = `frames` -> the same shape."""
         # a channels_last clip is, without a copy, an image whose rows are frames and whose columns are cells
-        images = x.unflatten(0, (-1, frames)).flatten(3).transpose(1, 2)  # (B, C, T, H*W)
+        images = x.unflatten(0, (-1, frames)).flatten(3).transpose(1, 2)  # [B, C, T, H*W]
         mixed = self.conv(images)
         return mixed.transpose(1, 2).unflatten(3, x.shape[2:]).flatten(0, 1)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sifa_core.layers.frames import inner_frames, neighbours
-from sifa_core.layers.registry import TemporalConfig, register_temporal
+from sifa_core.layers.temporal import TemporalConfig, register_temporal
 
 REDUCTION = 16
 """C / R, as in the original."""
@@ -30,9 +30,9 @@ class ConvNorm(nn.Sequential):
             nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=False, groups=groups), nn.BatchNorm2d(outputs)
         )
         self.starts_at_zero = starts_at_zero
-        self.reset_special_parameters()
+        self.reset_parameters()
 
-    def reset_special_parameters(self) -> None:
+    def reset_parameters(self) -> None:
         """Zero the norm's gain if asked for; called again after a model's general initialisation."""
         if self.starts_at_zero:
             nn.init.zeros_(cast(nn.BatchNorm2d, self[1]).weight)
@@ -49,7 +49,7 @@ class ShortTermDifference(nn.Module):
         self.expand = ConvNorm(reduced, channels, 1, starts_at_zero=True)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """(B*T, C, H, W), T = `frames` -> the same shape."""
+        """[B*T, C, H, W], T = `frames` -> the same shape."""
         reduced = self.reduce(x)
         differences = torch.cat(
             (reduced - neighbours(reduced, frames, -1), neighbours(reduced, frames, 1) - reduced), 1
@@ -72,7 +72,7 @@ class LongTermDifference(nn.Module):
         self.expand = ConvNorm(reduced, channels, 1, starts_at_zero=True)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """(B*T, C, H, W), T = `frames` -> the same shape."""
+        """[B*T, C, H, W], T = `frames` -> the same shape."""
         reduced = self.reduce(x)
         aligned = self.align(reduced)
         attention = [self._attend(reduced, neighbours(aligned, frames, step), frames, step) for step in (1, -1)]
@@ -95,5 +95,5 @@ class TemporalDifference(nn.Module):
         self.long_term = LongTermDifference(channels)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """(B*T, C, H, W), T = `frames` -> the same shape."""
+        """[B*T, C, H, W], T = `frames` -> the same shape."""
         return self.long_term(self.short_term(x, frames), frames)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sifa_core.layers.registry import TemporalConfig, register_temporal
+from sifa_core.layers.temporal import TemporalConfig, register_temporal
 
 SHARE = 8
 """One channel in so many moves each way (the original's best)."""
@@ -26,8 +26,8 @@ class TemporalShift(nn.Module):
         self.moved = min(max(channels // SHARE, 1), channels // 2)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """(B*T, C, H, W), T = `frames` -> the same shape."""
-        clips = x.permute(0, 2, 3, 1).unflatten(0, (-1, frames))  # (B, T, H, W, C), as channels_last lies in memory
+        """[B*T, C, H, W], T = `frames` -> the same shape."""
+        clips = x.permute(0, 2, 3, 1).unflatten(0, (-1, frames))  # [B, T, H, W, C], as channels_last lies in memory
         from_next, from_previous, kept = clips.tensor_split((self.moved, 2 * self.moved), dim=-1)
         from_next = F.pad(from_next[:, 1:], (0, 0, 0, 0, 0, 0, 0, 1))
         from_previous = F.pad(from_previous[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))

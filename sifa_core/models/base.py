@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +47,7 @@ class ModelInfo:
 
 
 class VideoModel(nn.Module):
-    """Base of SIFA-Net and SIFA-Transformer. Frames are folded into the batch: (B*T, C, H, W), channels_last."""
+    """Base of SIFA-Net and SIFA-Transformer. Frames are folded into the batch: [B*T, C, H, W], channels_last."""
 
     config: TemporalConfig
     """The frozen configuration that the model was built from."""
@@ -57,16 +58,23 @@ class VideoModel(nn.Module):
     """Input frames per feature frame."""
 
     def stage_outputs(self) -> dict[str, nn.Module]:
-        """Stage name -> the module whose output is that stage's last feature map, (B*T, C, H, W)."""
+        """Stage name -> the module whose output is that stage's last feature map, [B*T, C, H, W]."""
         raise NotImplementedError
 
     def sifa_layers(self) -> dict[str, SIFA]:
         """Layer name, e.g. "res5.2", -> SIFA block, in the order of the forward."""
         raise NotImplementedError
 
+    def description(self) -> dict[str, Any]:
+        """How to build the model again: its registry name and, under "switches", the fields of its configuration.
+
+        The key is that of the first checkpoints, which are still read and whose readers still read these.
+        """
+        return {"name": self.info.name, "switches": dataclasses.asdict(self.config)}
+
     @staticmethod
     def check_input(video: Tensor) -> None:
-        """Raise ModelError unless `video` is a floating (B, 3, T, H, W)."""
+        """Raise ModelError unless `video` is a floating [B, 3, T, H, W]."""
         if video.ndim != 5 or video.shape[1] != 3 or not video.is_floating_point() or 0 in video.shape:
             raise ModelError(
                 f"A model takes a floating-point tensor (clips, 3, frames, height, width), not {video.dtype} "

@@ -1,6 +1,6 @@
 """Reading and writing weights. A checkpoint is one .safetensors file that says how to build its model.
 
-Its metadata holds JSON: "config" (architecture and switches), "labels" and "facts" (data, seed, metrics).
+Its metadata holds JSON: "config" (see `VideoModel.description`), "labels" and "facts" (data, seed, metrics).
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,12 @@ import torch
 from torch import Tensor
 
 from sifa_core.errors import CheckpointError, UnknownNameError
+from sifa_core.files import replacing
 from sifa_core.models.base import VideoModel
 from sifa_core.models.hub import HUB_PREFIX, download
 from sifa_core.models.official import convert_official, official_architecture
-from sifa_core.models.registry import build_from_switches, create_model, model_names
-from sifa_core.models.weights_file import ENDINGS, check_description, check_fit, read_weights
+from sifa_core.models.registry import build_from_fields, create_model, model_names
+from sifa_core.models.weights_file import ENDINGS, check_description, check_fit, plain_names, read_weights
 from sifa_core.paths import CHECKPOINTS
 
 FORMAT = "sifa-explorer/1"
@@ -37,20 +36,12 @@ def save_checkpoint(path: str | Path, model: VideoModel, facts: dict[str, Any] |
     Raises CheckpointError if the place cannot be written to.
     """
     path = Path(path)
-    config = {"name": model.info.name, "switches": dataclasses.asdict(model.config)}
-    metadata = {"config": config, "labels": model.info.labels, "facts": facts or {}}
+    metadata = {"config": model.description(), "labels": model.info.labels, "facts": facts or {}}
     encoded = {"format": FORMAT} | {key: json.dumps(value) for key, value in metadata.items()}
-    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    state = {key: value.detach().cpu().contiguous() for key, value in plain_names(model.state_dict()).items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        os.close(handle)
-        try:
+        with replacing(path, parents=True) as draft:
             safetensors.torch.save_file(state, draft, metadata=encoded)
-            Path(draft).chmod(0o644)
-            os.replace(draft, path)
-        finally:
-            Path(draft).unlink(missing_ok=True)
     except OSError as error:
         raise CheckpointError(f"The checkpoint {path.name} cannot be written: {error.strerror}.") from error
     return path
@@ -63,8 +54,8 @@ def load_model(
 
     Args:
         name: a registry name (its shipped weights, or seeded random ones where none are shipped), a local
-            .safetensors, .pth, .pt or .bin file, or "hf://user/repo" for `model.safetensors` on the Hugging Face Hub.
-            Files of the authors' code are recognised by their names and converted (see `models.official`).
+            .safetensors, .pth, .pt, .bin or .ckpt file, or "hf://user/repo" for `model.safetensors` on the Hugging Face
+            Hub. Files of the authors' code are recognised by their names and converted (see `models.official`).
         architecture: the registry name to build, for files that do not say it themselves.
         labels: class names, for files that do not bring them.
         device: where the model goes, e.g. "cuda".
@@ -72,7 +63,7 @@ def load_model(
     Raises:
         UnknownNameError: neither a registry name nor a file.
         CheckpointError: the file cannot be read, is not there, or does not fit; unmatched keys are listed.
-        ConfigError: the file's configuration has unknown or impossible switches.
+        ConfigError: the file's configuration has unknown or impossible fields.
     """
     text = str(name)
     if text.startswith(HUB_PREFIX):
@@ -118,11 +109,11 @@ def _from_file(path: Path, architecture: str | None, labels: Sequence[str] | Non
         raise CheckpointError(
             f"The checkpoint {path.name} does not say its architecture; name it, one of {', '.join(model_names())}."
         )
-    switches = dict(config.get("switches") or {})
+    fields = dict(config.get("switches") or {})
     heads = [state[key] for key in ("fc.weight", "head.fc.weight") if key in state and state[key].ndim == 2]
     if heads:
-        switches.setdefault("num_classes", heads[0].shape[0])
-    model = build_from_switches(name, switches)
+        fields.setdefault("num_classes", heads[0].shape[0])
+    model = build_from_fields(name, fields)
     load_state(model, state, path.name)
     names = tuple(labels or metadata.get("labels") or model.info.labels)
     if len(names) != len(model.info.labels):
@@ -140,13 +131,5 @@ def _from_file(path: Path, architecture: str | None, labels: Sequence[str] | Non
 
 def load_state(model: VideoModel, state: dict[str, Tensor], source: str) -> None:
     """Copy `state` into `model`. Raises CheckpointError listing every key that is missing, unexpected or misshapen."""
-    own = model.state_dict()
-    problems = [f"{key} is missing" for key in own if key not in state]
-    problems += [f"{key} is unexpected" for key in state if key not in own]
-    problems += [
-        f"{key} is {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
-    check_fit(problems, source, model.info.name)
+    check_fit(model.state_dict(), state, source, model.info.name)
     model.load_state_dict(state)

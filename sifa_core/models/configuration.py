@@ -1,14 +1,15 @@
-"""What the configurations of all architectures share: their common switches, the checks, and the way they are built."""
+"""What the configurations of all architectures share: their common fields, the checks, and the way they are built."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sifa_core.errors import ConfigError
+from sifa_core.fields import check_choice, check_counts, check_fractions, make_tuples, unknown_field
 from sifa_core.layers import TemporalConfig, temporal_names
-from sifa_core.layers.registry import check_choice
 
 STAGES = ("res2", "res3", "res4", "res5")
 """The paper's names of the four stages; "res2" is torchvision's layer1 and Swin's first stage."""
@@ -18,7 +19,7 @@ Config = TypeVar("Config", bound="ArchitectureConfig")
 
 @dataclass(frozen=True)
 class ArchitectureConfig(TemporalConfig):
-    """Switches of every architecture; each adds its own and may change defaults. Lists become tuples."""
+    """Fields of every architecture; each adds its own and may change defaults. Lists become tuples."""
 
     num_classes: int = 400
     """Size of the linear head."""
@@ -42,50 +43,21 @@ class ArchitectureConfig(TemporalConfig):
         for stage in self.stages:
             check_choice("stages", stage, STAGES)
         check_counts(self, "num_classes", "temporal_stride", "num_frames", "input_size")
-        check_shares(self, "dropout")
+        check_fractions(self, "dropout")
 
 
-def make_tuples(config: object, *names: str) -> None:
-    """Turn the fields `names`, which come as lists from JSON and YAML, into tuples. Raises ConfigError for others."""
-    for name in names:
-        value = getattr(config, name)
-        if not isinstance(value, list | tuple):
-            raise ConfigError(f"{name}={value!r} is not possible; it is a list.")
-        object.__setattr__(config, name, tuple(value))
-
-
-def check_counts(config: object, *names: str) -> None:
-    """Raise ConfigError unless the fields `names` are whole numbers of at least 1."""
-    for name in names:
-        _check_count(name, getattr(config, name))
-
-
-def check_stage_counts(config: object, name: str, what: str) -> None:
-    """Raise ConfigError unless the tuple `name` has one count for every stage; `what` is what it counts."""
-    values = getattr(config, name)
+def check_stages(config: ArchitectureConfig) -> None:
+    """Make a tuple of `layers` and raise ConfigError unless it has a count of blocks for every stage."""
+    make_tuples(config, "layers")
+    values = vars(config)["layers"]
     if len(values) != len(STAGES):
-        raise ConfigError(f"{name}={values} needs {len(STAGES)} numbers, the {what} in {', '.join(STAGES)}.")
-    for index, value in enumerate(values):
-        _check_count(f"{name}[{index}]", value)
+        raise ConfigError(f"layers={values} needs {len(STAGES)} numbers, the blocks in {', '.join(STAGES)}.")
+    check_counts(config, "layers")
 
 
-def check_shares(config: object, *names: str) -> None:
-    """Raise ConfigError unless the fields `names` are numbers from 0 up to, not including, 1."""
-    for name in names:
-        value = getattr(config, name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-            raise ConfigError(f"{name}={value!r} is not possible; it lies from 0 up to, not including, 1.")
-
-
-def build_config(kind: type[Config], name: str, defaults: Mapping[str, Any], switches: Mapping[str, Any]) -> Config:
-    """The configuration of the model `name`: its `defaults` changed by `switches`. Raises ConfigError."""
-    known = {field.name for field in fields(kind)}
-    unknown = sorted(set(switches) - known)
-    if unknown:
-        raise ConfigError(f"{name} has no switch {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
-    return kind(**{**defaults, **switches})
-
-
-def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{name}={value!r} is not possible; it is a whole number of at least 1.")
+def build_config(kind: type[Config], name: str, defaults: Mapping[str, Any], fields: Mapping[str, Any]) -> Config:
+    """The configuration of the model `name`: its `defaults` changed by `fields`. Raises ConfigError."""
+    known = sorted(field.name for field in dataclasses.fields(kind))
+    if unknown := sorted(set(fields) - set(known)):
+        raise unknown_field(unknown, known, name)
+    return kind(**{**defaults, **fields})

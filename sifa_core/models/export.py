@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
 import importlib
 import importlib.util
 import json
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sifa_core.errors import ExportError
+from sifa_core.files import replacing
 from sifa_core.layers.sifa import InterFrameAttention
 from sifa_core.models.base import VideoModel
 
@@ -44,15 +42,15 @@ class GridSampleAttention(nn.Module):
         self.kernel_size, self.scale = kernel_size, scale
 
     def forward(self, query: Tensor, memory: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, H, W) twice and offsets (N, 2K, H, W) in cells -> aggregate (N, C, H, W), weights (N, K, H, W)."""
+        """[N, C, H, W] twice and offsets [N, 2K, H, W] in cells -> aggregate [N, C, H, W], weights [N, K, H, W]."""
         channels, height, width = query.shape[1:]
         side, taps = self.kernel_size, torch.arange(self.kernel_size**2, device=query.device)[:, None, None]
-        rows = torch.arange(height, device=query.device)[:, None] + taps // side - side // 2  # (K, H, 1)
-        columns = torch.arange(width, device=query.device)[None, :] + taps % side - side // 2  # (K, 1, W)
+        rows = torch.arange(height, device=query.device)[:, None] + taps // side - side // 2  # [K, H, 1]
+        columns = torch.arange(width, device=query.device)[None, :] + taps % side - side // 2  # [K, 1, W]
         by_tap = offset.unflatten(1, (-1, 2))
         y = (2 * (rows.to(offset.dtype) + by_tap[:, :, 0]) + 1) / height - 1  # cells to grid_sample's -1..1
         x = (2 * (columns.to(offset.dtype) + by_tap[:, :, 1]) + 1) / width - 1
-        grid = torch.stack((x, y), dim=-1).flatten(1, 2)  # (N, K*H, W, 2): the taps below one another
+        grid = torch.stack((x, y), dim=-1).flatten(1, 2)  # [N, K*H, W, 2]: the taps below one another
         sampled = F.grid_sample(memory, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         sampled = sampled.unflatten(2, (side**2, height))
         weights = (query[:, :, None] * sampled).sum(1)
@@ -66,7 +64,7 @@ class GridSampleAttention(nn.Module):
 def export_model(
     model: VideoModel, path: str | Path, *, frames: int | None = None, size: tuple[int, int] | None = None
 ) -> Path:
-    """Write the model in evaluation mode: (B, 3, T, H, W) "video", normalised -> (B, classes) "logits".
+    """Write the model in evaluation mode: [B, 3, T, H, W] "video", normalised -> [B, classes] "logits".
 
     The file also says its configuration, labels and normalisation: in ONNX's metadata, in .pt2's extra file "model".
 
@@ -85,26 +83,38 @@ def export_model(
         raise ExportError(f"{path.name} cannot be written: the ending must be one of {', '.join(ENDINGS)}.")
     if path.suffix == ".onnx":
         _need(*ONNX_PACKAGES)
-    plain = portable(model)
-    clips = torch.zeros(2, 3, *_extent(model, frames, size))  # with one clip, torch.export would fix that number
+    height, width = size or (model.info.input_size, model.info.input_size)
+    clips = torch.zeros(
+        2, 3, frames or model.info.num_frames, height, width
+    )  # of one, torch.export would fix the number
     try:
-        draft = tempfile.TemporaryDirectory(dir=path.parent)
+        with replacing(path) as draft:
+            _write(draft, model, clips)
     except OSError as error:
         raise ExportError(f"{path.name} cannot be written: {error.strerror}.") from error
+    except _ExporterError as error:
+        raise ExportError(f"{model.info.name} cannot be exported to {path.name}: {error}") from error.__cause__
+    return path
+
+
+class _ExporterError(Exception):
+    """What an exporter says: the first line of its message, or its type where it has no words."""
+
+
+def _write(path: Path, model: VideoModel, clips: Tensor) -> None:
+    """Trace the model on `clips` [B, 3, T, H, W], B free, and write it in the format of the ending."""
+    plain = portable(model)
     # ONNX takes attention apart into products whose results lie otherwise in memory than those of a fused kernel
-    with draft as folder, _quiet(), sdpa_kernel(SDPBackend.MATH):
-        written = Path(folder) / path.name
+    with _quiet(), sdpa_kernel(SDPBackend.MATH):
         try:
             program = torch.export.export(plain, (clips,), dynamic_shapes=({0: torch.export.Dim("clips")},))
             if path.suffix == ".pt2":
-                torch.export.save(program, written, extra_files={"model": json.dumps(_description(model))})
+                torch.export.save(program, path, extra_files={"model": json.dumps(_description(model))})
             else:
-                _write_onnx(program, written, model)
+                _write_onnx(program, path, model)
         except Exception as error:  # the exporters raise many types
             reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise ExportError(f"{model.info.name} cannot be exported to {path.name}: {reason[0]}") from error
-        os.replace(written, path)
-    return path
+            raise _ExporterError(reason[0]) from error
 
 
 def check_export(path: str | Path, model: VideoModel, *, clips: int = 1) -> float:
@@ -151,15 +161,10 @@ def _write_onnx(program: torch.export.ExportedProgram, path: Path, model: VideoM
     written.save(path, external_data=False)
 
 
-def _extent(model: VideoModel, frames: int | None, size: tuple[int, int] | None) -> tuple[int, int, int]:
-    height, width = size or (model.info.input_size, model.info.input_size)
-    return frames or model.info.num_frames, height, width
-
-
 def _description(model: VideoModel) -> dict[str, object]:
     info = model.info
     return {
-        "config": {"name": info.name, "switches": dataclasses.asdict(model.config)},
+        "config": model.description(),
         "labels": info.labels,
         "mean": info.mean,
         "std": info.std,

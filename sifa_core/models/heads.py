@@ -1,7 +1,7 @@
 """One or several heads: what they say together, and what each of them learns from.
 
-A network with one head gives logits (B, classes). One with more (the `dual_head` switch) gives (B, classes, heads)
-while training, so that each head has a loss of its own, and (B, classes) otherwise. B clips.
+A network with one head gives logits [B, classes]. One with more (the `dual_head` field) gives [B, classes, heads]
+while training, so that each head has a loss of its own, and [B, classes] otherwise. B clips.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch import Tensor
 
 
 def average_heads(logits: Tensor) -> Tensor:
-    """(B, classes, heads) -> logits (B, classes) whose softmax is the mean of the heads' softmaxes.
+    """[B, classes, heads] -> logits [B, classes] whose softmax is the mean of the heads' softmaxes.
 
-    (B, classes) comes back as it is.
+    [B, classes] comes back as it is.
     """
     if logits.ndim == 2:
         return logits

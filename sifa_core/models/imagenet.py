@@ -6,6 +6,7 @@ Legend: C channels, s temporal stride, h x w kernel of the stem.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,9 @@ import torch
 from torch import Tensor
 
 from sifa_core.errors import CheckpointError, ConfigError
-from sifa_core.layers.registry import check_choice
+from sifa_core.fields import check_choice
 from sifa_core.models.base import VideoModel
 from sifa_core.models.hub import download
-from sifa_core.models.image_names import resnet_names, swin_names
 from sifa_core.models.weights_file import check_fit, read_weights
 
 IMAGENET = "imagenet"
@@ -31,8 +31,8 @@ class Source:
 
     repository: str
     """Repository on the Hub."""
-    switches: Mapping[str, Any] = field(default_factory=dict)
-    """Switches that a start from it takes unless they are named."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that a start from it takes unless they are named."""
 
 
 _GATED = {"gate": "channel"}
@@ -50,11 +50,6 @@ SOURCES = {
 start that the networks of the paper's time had; recipes with heavier regularisation score higher on ImageNet, yet
 their features are not known to be the better start for video. For Swin its authors' weights of ImageNet-1K."""
 
-_FAMILIES: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = {
-    "sifa_net": resnet_names,
-    "sifa_transformer": swin_names,
-}
-
 _DISPENSABLE = ("patch_embed.norm.",)
 """What a network may do without although its image network has it: `patch_norm=False` of SIFA-Transformer."""
 
@@ -62,15 +57,17 @@ _RES5, _DUAL_RES5 = "layer4.", "layer4_dual."
 """A dual head's second res5 starts as the first does, as in the authors' code."""
 _OWN_PARTS = ("temporal", "context")
 _OWN_HEADS = ("fc", "fc_dual", "head")
+_COUNTER = "num_batches_tracked"
+"""A buffer of batch norms that some files lack, and that training here does not use."""
 
 
-def starting_switches(name: str, weights: str | Path) -> Mapping[str, Any]:
-    """Switches that the model `name` takes for a start from `weights` unless the caller names them.
+def starting_fields(name: str, weights: str | Path) -> Mapping[str, Any]:
+    """Fields that the model `name` takes for a start from `weights` unless the caller names them.
 
     Raises ConfigError if there are no ImageNet weights for this model.
     """
     if name in SOURCES:
-        return SOURCES[name].switches
+        return SOURCES[name].fields
     if str(weights) == IMAGENET:
         raise ConfigError(f"There are no ImageNet weights for {name}; there are for {', '.join(SOURCES)}.")
     return _GATED if name.startswith("sifa_net") else {}
@@ -108,15 +105,14 @@ def initialise_from_images(model: VideoModel, weights: str | Path, inflate: str)
     }
     used = {id(value) for value in found.values()}
     taken = {key: _inflate(value, own[key], inflate) if key in own else value for key, value in found.items()}
-    missing = [key for key in own if key not in taken and not key.endswith("num_batches_tracked")]
-    problems = [f"{key} is missing" for key in missing if not has_own_start(key)]
-    problems += [f"{key} is unexpected" for key in taken if key not in own]
-    problems += [
-        f"{key} is {tuple(value.shape)} instead of {tuple(own[key].shape)}"
-        for key, value in taken.items()
-        if key in own and own[key].shape != value.shape
-    ]
-    check_fit(problems, source, model.info.name)
+    missing = [key for key in own if key not in taken and not key.endswith(_COUNTER)]
+    check_fit(
+        own,
+        taken,
+        source,
+        model.info.name,
+        lambda key: key not in taken and (has_own_start(key) or key.endswith(_COUNTER)),
+    )
     model.load_state_dict(taken, strict=False)
     start = {
         "weights": source,
@@ -128,7 +124,7 @@ def initialise_from_images(model: VideoModel, weights: str | Path, inflate: str)
 
 
 def _inflate(image: Tensor, own: Tensor, how: str) -> Tensor:
-    """A stem's image kernel (C, 3, h, w) -> (C, 3, s, h, w); everything else as it is."""
+    """A stem's image kernel [C, 3, h, w] -> [C, 3, s, h, w]; everything else as it is."""
     if own.ndim != 5 or image.ndim != 4:
         return image
     frames = own.shape[2]
@@ -143,3 +139,61 @@ def has_own_start(key: str) -> bool:
     """Whether a parameter belongs to what image networks lack: temporal modules, a clip's context, and the heads."""
     parts = key.split(".")
     return parts[0] in _OWN_HEADS or any(part in _OWN_PARTS for part in parts)
+
+
+# Names of image networks' parameters, turned into ours: one function for each family. Classifiers are left out, because
+# their classes are ImageNet's, and so are buffers that our networks compute themselves.
+
+_COMPUTED = ("attn_mask", "relative_position_index", "relative_coords_table")
+_TORCHVISION_EMBEDDING = {"0": "proj", "2": "norm"}
+_TORCHVISION_PARTS = {"mlp.0": "mlp.fc1", "mlp.3": "mlp.fc2"}
+
+
+def resnet_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """ResNet. timm's names are torchvision's, and so are ours."""
+    return {key: value for key, value in state.items() if not key.startswith("fc.")}
+
+
+def swin_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Swin Transformer in the naming of timm, of its authors, or of torchvision. Ours is timm's.
+
+    The three differ in where the patch merging between two stages is counted: timm puts it at the start of the later
+    stage, the authors at the end of the earlier one, and torchvision between them, on a level with the stages.
+    """
+    if any(key.startswith("features.") for key in state):
+        renamed = {_from_torchvision(key): value for key, value in state.items()}
+    elif any(key.startswith("layers.0.downsample.") for key in state):
+        renamed = {_from_authors(key): value for key, value in state.items()}
+    else:
+        renamed = dict(state)
+    return {
+        key: value
+        for key, value in renamed.items()
+        if not key.startswith("head.") and key.rsplit(".", 1)[-1] not in _COMPUTED
+    }
+
+
+def _from_authors(key: str) -> str:
+    return re.sub(r"^layers\.(\d+)\.downsample\.", lambda found: f"layers.{int(found[1]) + 1}.downsample.", key)
+
+
+def _from_torchvision(key: str) -> str:
+    """`features` holds the patch embedding, then in turn a stage and a patch merging."""
+    found = re.match(r"features\.(\d+)\.(.+)", key)
+    if found is None:
+        return key
+    index, rest = int(found[1]), found[2]
+    if index % 2 == 0 and index > 0:
+        return f"layers.{index // 2}.downsample.{rest}"
+    block, part = rest.split(".", 1)
+    if index == 0:
+        return f"patch_embed.{_TORCHVISION_EMBEDDING[block]}.{part}"
+    for theirs, ours in _TORCHVISION_PARTS.items():
+        part = part.replace(theirs, ours)
+    return f"layers.{index // 2}.blocks.{block}.{part}"
+
+
+_FAMILIES: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = {
+    "sifa_net": resnet_names,
+    "sifa_transformer": swin_names,
+}

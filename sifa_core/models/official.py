@@ -1,4 +1,4 @@
-"""Networks of the authors' code (FuchenUSTC/SIFA): SIFA-Net's switches, and checkpoints of both families.
+"""Networks of the authors' code (FuchenUSTC/SIFA): SIFA-Net's fields, and checkpoints of both families.
 
 What differs from the paper, and why, is in OFFICIAL.md beside this file. Legend: C channels, k side of the kernel.
 """
@@ -28,7 +28,7 @@ OFFICIAL: dict[str, Any] = {
     "msm_residual": True,
     "last_frame": "skip",
 }
-"""Switches of SIFA-Net that give the authors' network (model/c2d_sifa_resnet.py)."""
+"""Fields of SIFA-Net that give the authors' network (model/c2d_sifa_resnet.py)."""
 
 NETS: dict[tuple[int, ...], str] = {(3, 4, 6, 3): "sifa_net_r50", (3, 4, 23, 3): "sifa_net_r101"}
 """Blocks by stage -> the model; of another number of blocks, a ResNet-50 with these."""
@@ -85,7 +85,7 @@ def convert_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def official_architecture(state_dict: Mapping[str, Tensor]) -> tuple[str, dict[str, Any]] | None:
-    """The model and the switches that a checkpoint of the authors' code belongs to; None if it is none of theirs.
+    """The model and the fields that a checkpoint of the authors' code belongs to; None if it is none of theirs.
 
     Raises CheckpointError if they cannot be expressed here.
     """
@@ -101,23 +101,28 @@ def _net(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Any]]:
     sizes = {math.isqrt(value.shape[0] // 2) for key, value in state.items() if key.endswith(".conv_offset.weight")}
     if len(sizes) > 1:
         raise CheckpointError(f"Its stages have kernels of sizes {sorted(sizes)}; here they share one size.")
-    switches = OFFICIAL | shape | {"kernel_size": sizes.pop()} | _common(state, "conv1.weight")
-    return NETS.get(layers, "sifa_net_r50"), switches
+    fields = OFFICIAL | shape | {"kernel_size": sizes.pop()} | _common(state, "conv1.weight")
+    return NETS.get(layers, "sifa_net_r50"), fields
 
 
 def _transformer(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Any]]:
     stages = _count(state, r"layers\.(\d+)\.")
     layers = tuple(_count(state, rf"layers\.{stage}\.blocks\.(\d+)\.") for stage in range(stages))
     width = state["patch_embed.proj.weight"].shape[0]
-    switches = OFFICIAL_TRANSFORMER | {"layers": layers, "width": width} | _common(state, "patch_embed.proj.weight")
-    return TRANSFORMERS.get((width, layers), "sifa_transformer_s"), switches
+    # A correlation's frozen scale is [C, T, k, k]: the only tensor that tells the size of the kernel.
+    sizes = {value.shape[-1] for key, value in state.items() if key.endswith(".def_cor.weight")}
+    if len(sizes) > 1:
+        raise CheckpointError(f"Its stages have kernels of sizes {sorted(sizes)}; here they share one size.")
+    shape = {"layers": layers, "width": width} | ({"kernel_size": sizes.pop()} if sizes else {})
+    fields = OFFICIAL_TRANSFORMER | shape | _common(state, "patch_embed.proj.weight")
+    return TRANSFORMERS.get((width, layers), "sifa_transformer_s"), fields
 
 
 def _common(state: Mapping[str, Tensor], stem: str) -> dict[str, Any]:
-    """Switches that both families read off shapes: classes, the stem's stride in time, frames of a clip."""
-    switches = {"num_classes": state["fc.weight"].shape[0], "temporal_stride": state[stem].shape[2]}
+    """Fields that both families read off shapes: classes, the stem's stride in time, frames of a clip."""
+    fields = {"num_classes": state["fc.weight"].shape[0], "temporal_stride": state[stem].shape[2]}
     scales = [value for key, value in state.items() if key.endswith(".def_cor.weight") and "_dual" not in key]
-    return switches | ({"num_frames": scales[0].shape[1] * state[stem].shape[2]} if scales else {})
+    return fields | ({"num_frames": scales[0].shape[1] * state[stem].shape[2]} if scales else {})
 
 
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:

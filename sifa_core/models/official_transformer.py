@@ -30,7 +30,7 @@ OFFICIAL: dict[str, Any] = {
     "scale": "mean",
     "patch_norm": False,
 }
-"""Switches of SIFA-Transformer that give the authors' network."""
+"""Fields of SIFA-Transformer that give the authors' network."""
 
 
 class OfficialSIFA(SIFA):
@@ -40,7 +40,7 @@ class OfficialSIFA(SIFA):
         super().__init__(channels, config, deformable=False)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """x: (B*T, C, H, W), T = `frames`. Returns the same shape."""
+        """x: [B*T, C, H, W], T = `frames`. Returns the same shape."""
         is_last = torch.arange(x.shape[0], device=x.device) % frames == frames - 1
         bias = self.gate(x.new_zeros(1, x.shape[1], 1, 1))
         return super().forward(x, frames) + is_last.to(x.dtype)[:, None, None, None] * bias
@@ -52,16 +52,16 @@ class TimeConvolution(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, (1, 3), padding=(0, 1), bias=False)
-        self.reset_special_parameters()
+        self.reset_parameters()
 
-    def reset_special_parameters(self) -> None:
+    def reset_parameters(self) -> None:
         """Zero the convolution, as the authors do to start from ImageNet weights."""
         nn.init.zeros_(self.conv.weight)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """x: (B*T, C, H, W), T = `frames`. Returns the same shape."""
+        """x: [B*T, C, H, W], T = `frames`. Returns the same shape."""
         height, width = x.shape[2:]
-        in_time = x.unflatten(0, (-1, frames)).permute(0, 2, 3, 4, 1).flatten(2, 3)  # (B, C, H*W, T)
+        in_time = x.unflatten(0, (-1, frames)).permute(0, 2, 3, 4, 1).flatten(2, 3)  # [B, C, H*W, T]
         change = self.conv(in_time).unflatten(2, (height, width))
         return x + change.permute(0, 4, 1, 2, 3).flatten(0, 1)
 
@@ -86,7 +86,7 @@ def dimensions(state: Mapping[str, Tensor], pattern: str) -> set[int]:
 
 
 def check_scale(key: str, value: Tensor) -> None:
-    """Raise CheckpointError unless a correlation's frozen scale (C, T, k, k) is 1/C."""
+    """Raise CheckpointError unless a correlation's frozen scale [C, T, k, k] is 1/C."""
     channels = value.shape[0]
     if not (value.float() * channels - 1).abs().max() < 1e-3:
         raise CheckpointError(f"{key} is not 1/{channels} throughout, so its attention cannot be expressed here.")

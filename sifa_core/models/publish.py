@@ -75,8 +75,7 @@ def write_repository(
     """Write the files of a repository into `folder`: model.safetensors, config.json, labels.json and README.md."""
     facts = model.info.facts if facts is None else facts
     save_checkpoint(folder / HUB_FILE, model, facts)
-    config = {"name": model.info.name, "switches": dataclasses.asdict(model.config)}
-    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(model.description(), indent=1) + "\n", encoding="utf-8")
     labels = json.dumps(model.info.labels, indent=1, ensure_ascii=False)
     (folder / "labels.json").write_text(labels + "\n", encoding="utf-8")
     (folder / "README.md").write_text(model_card(model, repository, facts, license), encoding="utf-8")
@@ -104,7 +103,7 @@ def model_card(model: VideoModel, repository: str, facts: dict[str, Any], licens
         f'clip = sifa.read_clip("clip.mp4", num_frames={info.num_frames})\n'
         "sifa.analyze(model, clip).predictions\n```",
         f"{len(info.labels)} classes: {names}",
-        "## Switches",
+        "## Fields",
         _table(dataclasses.asdict(model.config)),
         "## Facts",
         _table(facts) if facts else "Nothing was recorded about training or accuracy.",

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sifa_core.errors import UnknownNameError
-from sifa_core.layers.registry import check_choice
-from sifa_core.models.imagenet import initialise_from_images, starting_switches
+from sifa_core.fields import check_choice
+from sifa_core.models.imagenet import initialise_from_images, starting_fields
 
 if TYPE_CHECKING:
     from sifa_core.models.base import VideoModel
 
 Factory = TypeVar("Factory", bound=Callable[..., "VideoModel"])
 Presets = Mapping[str, Mapping[str, Any]]
-"""Named sets of switches."""
+"""Named sets of fields."""
 
 PAPER = "paper"
 """The preset that every model has: what the factories default to."""
@@ -49,39 +49,39 @@ def preset_names(name: str) -> tuple[str, ...]:
 
 
 def create_model(
-    name: str, *, preset: str = PAPER, weights: str | Path | None = None, inflate: str = "central", **switches: Any
+    name: str, *, preset: str = PAPER, weights: str | Path | None = None, inflate: str = "central", **fields: Any
 ) -> VideoModel:
     """A model in training mode, untrained or with an image network's weights.
 
     Args:
         name: one of `model_names()`.
-        preset: a named set of switches to start from, one of `preset_names(name)`.
+        preset: a named set of fields to start from, one of `preset_names(name)`.
         weights: "imagenet" fetches the matching image network (`sifa_core.models.imagenet.SOURCES`) from the Hugging
             Face Hub; a path reads it from a .safetensors or .pth file in the naming of timm, torchvision or, for Swin,
             its authors. SIFA-Net then has `gate="channel"`, so that it starts as that network frame by frame, unless
-            the switches name a gate or there is another preset. What was not matched is in
+            the fields name a gate or there is another preset. What was not matched is in
             `model.info.facts["start"]`.
         inflate: how the image stem is spread over the frames that ours merges: "central" or "mean".
-        switches: fields of the model's configuration, e.g. `num_classes=400, temporal="none", kernel_size=5`.
+        fields: fields of the model's configuration, e.g. `num_classes=400, temporal="none", kernel_size=5`.
 
     Raises:
         UnknownNameError: no such model.
-        ConfigError: an unknown switch, or a value that the switch does not take.
+        ConfigError: an unknown field, or a value that the field does not take.
         CheckpointError: `weights` cannot be had or do not fit; unmatched keys are listed.
     """
     check_choice("preset", preset, preset_names(name))
-    chosen = {**_PRESETS[name][preset], **switches}
+    chosen = {**_PRESETS[name][preset], **fields}
     if not weights:
-        return build_from_switches(name, chosen)
-    needed = starting_switches(name, weights)
-    model = build_from_switches(name, {**needed, **chosen} if preset == PAPER else chosen)
+        return build_from_fields(name, chosen)
+    needed = starting_fields(name, weights)
+    model = build_from_fields(name, {**needed, **chosen} if preset == PAPER else chosen)
     initialise_from_images(model, weights, inflate)
     return model
 
 
-def build_from_switches(name: str, switches: Mapping[str, Any]) -> VideoModel:
+def build_from_fields(name: str, fields: Mapping[str, Any]) -> VideoModel:
     """The model `name` with these fields of its configuration and no others. Raises as `create_model` does."""
-    return _FACTORIES[_check_name(name)](**switches)
+    return _FACTORIES[_check_name(name)](**fields)
 
 
 def _check_name(name: str) -> str:

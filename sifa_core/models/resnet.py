@@ -29,11 +29,11 @@ class Stem(nn.Module):
         nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, video: Tensor) -> Tensor:
-        """(B, 3, T*s, H, W) -> (B*T, C, H/2, W/2), rounded up; a window that is not full repeats the last frame."""
+        """[B, 3, T*s, H, W] -> [B*T, C, H/2, W/2], rounded up; a window that is not full repeats the last frame."""
         missing = -video.shape[2] % self.temporal_stride
         if missing:
             video = torch.cat([video, video[:, :, -1:].expand(-1, -1, missing, -1, -1)], dim=2)
-        windows = video.unflatten(2, (-1, self.temporal_stride)).permute(0, 2, 4, 5, 1, 3)  # (B, T, H, W, 3, s)
+        windows = video.unflatten(2, (-1, self.temporal_stride)).permute(0, 2, 4, 5, 1, 3)  # [B, T, H, W, 3, s]
         stacked = windows.flatten(4).flatten(0, 1).permute(0, 3, 1, 2)  # one copy, channels_last
         return F.conv2d(stacked, self.weight.flatten(1, 2), stride=2, padding=3)
 
@@ -69,12 +69,12 @@ class Bottleneck(nn.Module):
                 nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False), nn.BatchNorm2d(out_channels)
             )
 
-    def reset_special_parameters(self) -> None:
+    def reset_parameters(self) -> None:
         """Start as the identity: the aggregate's size would otherwise slow learning down several times."""
         nn.init.zeros_(self.bn3.weight)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """(B*T, C, H, W) -> (B*T, 4*width, H/stride, W/stride); T = `frames`."""
+        """[B*T, C, H, W] -> [B*T, 4*width, H/stride, W/stride]; T = `frames`."""
         shortcut = x if self.downsample is None else self.downsample(x)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
@@ -87,7 +87,7 @@ class Bottleneck(nn.Module):
 
 
 def max_of_pairs(x: Tensor, frames: int) -> tuple[Tensor, int]:
-    """The larger of frames 0 and 1, of 2 and 3, and so on, (B*T, C, H, W) -> (B*(T//2), C, H, W), and T//2.
+    """The larger of frames 0 and 1, of 2 and 3, and so on, [B*T, C, H, W] -> [B*(T//2), C, H, W], and T//2.
 
     A frame left over is dropped, as in the authors' code; a single frame stays.
     """

@@ -12,18 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sifa_core.errors import ConfigError
+from sifa_core.fields import check_choice, check_counts, check_flags
 from sifa_core.layers import SIFA, build_temporal
 from sifa_core.layers.initialisation import initialise
-from sifa_core.layers.registry import check_choice, check_flags
 from sifa_core.models.base import ModelInfo, VideoModel
-from sifa_core.models.configuration import (
-    STAGES,
-    ArchitectureConfig,
-    build_config,
-    check_counts,
-    check_stage_counts,
-    make_tuples,
-)
+from sifa_core.models.configuration import STAGES, ArchitectureConfig, build_config, check_stages
 from sifa_core.models.heads import average_heads
 from sifa_core.models.official import OFFICIAL
 from sifa_core.models.registry import register_model
@@ -34,7 +27,7 @@ PLACEMENTS = ("every", "alternate")
 
 @dataclass(frozen=True)
 class SifaNetConfig(ArchitectureConfig):
-    """Every switch of SIFA-Net. Defaults are the paper's SIFA-Net (16) with ResNet-50."""
+    """Every field of SIFA-Net. Defaults are the paper's SIFA-Net (16) with ResNet-50."""
 
     layers: tuple[int, ...] = (3, 4, 6, 3)
     """Blocks in res2 to res5."""
@@ -47,12 +40,11 @@ class SifaNetConfig(ArchitectureConfig):
     """Whether the blocks of `stages` that "alternate" leaves without the module have global context (their code)."""
     dual_head: bool = False
     """Whether a second res5, on res4's features pooled in time, has a head of its own (their code). Training returns
-    both heads' logits, (B, classes, 2), see `models.heads`; inference averages their softmaxes."""
+    both heads' logits, [B, classes, 2], see `models.heads`; inference averages their softmaxes."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        make_tuples(self, "layers")
-        check_stage_counts(self, "layers", "blocks")
+        check_stages(self)
         check_counts(self, "width")
         check_choice("blocks", self.blocks, PLACEMENTS)
         check_flags(self, "global_context", "dual_head")
@@ -61,7 +53,7 @@ class SifaNetConfig(ArchitectureConfig):
 
 
 class SifaNet(VideoModel):
-    """Clips (B, 3, T, H, W), normalised -> logits (B, classes)."""
+    """Clips [B, 3, T, H, W], normalised -> logits [B, classes]."""
 
     config: SifaNetConfig
     layer1: nn.ModuleList
@@ -121,7 +113,7 @@ class SifaNet(VideoModel):
         return {name: block.temporal for name, block in self._blocks().items() if isinstance(block.temporal, SIFA)}
 
     def forward(self, video: Tensor) -> Tensor:
-        """(B, 3, T, H, W) -> logits (B, classes), or (B, classes, 2) while a dual head is trained.
+        """[B, 3, T, H, W] -> logits [B, classes], or [B, classes, 2] while a dual head is trained.
 
         Raises ModelError for another shape.
         """
@@ -151,24 +143,24 @@ def _run(stage: nn.ModuleList, x: Tensor, frames: int) -> Tensor:
 PRESETS = {"official": OFFICIAL}
 
 
-def _build(name: str, defaults: dict, switches: dict) -> SifaNet:
-    return SifaNet(build_config(SifaNetConfig, name, defaults, switches), name)
+def _build(name: str, defaults: dict, fields: dict) -> SifaNet:
+    return SifaNet(build_config(SifaNetConfig, name, defaults, fields), name)
 
 
 @register_model(presets=PRESETS)
-def sifa_net_tiny(**switches: object) -> SifaNet:
+def sifa_net_tiny(**fields: object) -> SifaNet:
     """Small enough for two CPU cores: the shipped demo model. Two SIFA blocks in each of res4 and res5."""
     small = {"layers": (1, 1, 2, 2), "width": 32, "num_classes": 15, "input_size": 112}
-    return _build("sifa_net_tiny", small, switches)
+    return _build("sifa_net_tiny", small, fields)
 
 
 @register_model(presets=PRESETS)
-def sifa_net_r50(**switches: object) -> SifaNet:
+def sifa_net_r50(**fields: object) -> SifaNet:
     """SIFA-Net with a ResNet-50."""
-    return _build("sifa_net_r50", {}, switches)
+    return _build("sifa_net_r50", {}, fields)
 
 
 @register_model(presets=PRESETS)
-def sifa_net_r101(**switches: object) -> SifaNet:
+def sifa_net_r101(**fields: object) -> SifaNet:
     """SIFA-Net with a ResNet-101."""
-    return _build("sifa_net_r101", {"layers": (3, 4, 23, 3)}, switches)
+    return _build("sifa_net_r101", {"layers": (3, 4, 23, 3)}, fields)

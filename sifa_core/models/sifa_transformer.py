@@ -8,19 +8,11 @@ from typing import cast
 from torch import Tensor, nn
 
 from sifa_core.errors import ConfigError
+from sifa_core.fields import check_choice, check_counts, check_flags, check_fractions
 from sifa_core.layers import SIFA, build_temporal
 from sifa_core.layers.initialisation import initialise
-from sifa_core.layers.registry import check_choice, check_flags
 from sifa_core.models.base import ModelInfo, VideoModel
-from sifa_core.models.configuration import (
-    STAGES,
-    ArchitectureConfig,
-    build_config,
-    check_counts,
-    check_shares,
-    check_stage_counts,
-    make_tuples,
-)
+from sifa_core.models.configuration import STAGES, ArchitectureConfig, build_config, check_stages
 from sifa_core.models.official_transformer import OFFICIAL, OfficialSIFA, TimeConvolution
 from sifa_core.models.registry import register_model
 from sifa_core.models.swin import PATCH, Head, PatchEmbed, PatchMerging, SwinBlock, SwinStage, to_tokens
@@ -30,7 +22,7 @@ PLACEMENTS = ("alternate", "every", "official")
 
 @dataclass(frozen=True)
 class SifaTransformerConfig(ArchitectureConfig):
-    """Every switch of SIFA-Transformer. Defaults are the paper's, with Swin-T."""
+    """Every field of SIFA-Transformer. Defaults are the paper's, with Swin-T."""
 
     layers: tuple[int, ...] = (2, 2, 6, 2)
     """Blocks in res2 to res5; the second of each pair has shifted windows."""
@@ -57,10 +49,9 @@ class SifaTransformerConfig(ArchitectureConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        make_tuples(self, "layers")
-        check_stage_counts(self, "layers", "blocks")
+        check_stages(self)
         check_counts(self, "width", "head_width", "window")
-        check_shares(self, "drop_path")
+        check_fractions(self, "drop_path")
         check_choice("blocks", self.blocks, PLACEMENTS)
         check_flags(self, "patch_norm")
         if isinstance(self.mlp_ratio, bool) or not isinstance(self.mlp_ratio, int | float) or not self.mlp_ratio > 0:
@@ -77,7 +68,7 @@ class SifaTransformerConfig(ArchitectureConfig):
 
 
 class SifaTransformer(VideoModel):
-    """Clips (B, 3, T, H, W), normalised -> logits (B, classes)."""
+    """Clips [B, 3, T, H, W], normalised -> logits [B, classes]."""
 
     config: SifaTransformerConfig
 
@@ -152,7 +143,7 @@ class SifaTransformer(VideoModel):
         return {name: block.temporal for name, block in self._blocks().items() if isinstance(block.temporal, SIFA)}
 
     def forward(self, video: Tensor) -> Tensor:
-        """(B, 3, T, H, W) -> logits (B, classes). Raises ModelError for another shape."""
+        """[B, 3, T, H, W] -> logits [B, classes]. Raises ModelError for another shape."""
         self.check_input(video)
         x = self.patch_embed(video)
         frames = x.shape[0] // video.shape[0]
@@ -164,33 +155,33 @@ class SifaTransformer(VideoModel):
 PRESETS = {"official": OFFICIAL}
 
 
-def _build(name: str, defaults: dict, switches: dict) -> SifaTransformer:
-    return SifaTransformer(build_config(SifaTransformerConfig, name, defaults, switches), name)
+def _build(name: str, defaults: dict, fields: dict) -> SifaTransformer:
+    return SifaTransformer(build_config(SifaTransformerConfig, name, defaults, fields), name)
 
 
 @register_model(presets=PRESETS)
-def sifa_transformer_tiny(**switches: object) -> SifaTransformer:
+def sifa_transformer_tiny(**fields: object) -> SifaTransformer:
     """Small enough for two CPU cores. Two SIFA blocks in each of res4 and res5.
 
     Windows of 4 cells divide the maps of most pictures whose sides are multiples of 32 pixels.
     """
     small = {"layers": (2, 2, 4, 4), "width": 24, "head_width": 24, "window": 4, "mlp_ratio": 3.0, "drop_path": 0.1}
-    return _build("sifa_transformer_tiny", small | {"num_classes": 15, "input_size": 112}, switches)
+    return _build("sifa_transformer_tiny", small | {"num_classes": 15, "input_size": 112}, fields)
 
 
 @register_model(presets=PRESETS)
-def sifa_transformer_t(**switches: object) -> SifaTransformer:
+def sifa_transformer_t(**fields: object) -> SifaTransformer:
     """SIFA-Transformer with a Swin-T."""
-    return _build("sifa_transformer_t", {}, switches)
+    return _build("sifa_transformer_t", {}, fields)
 
 
 @register_model(presets=PRESETS)
-def sifa_transformer_s(**switches: object) -> SifaTransformer:
+def sifa_transformer_s(**fields: object) -> SifaTransformer:
     """SIFA-Transformer with a Swin-S."""
-    return _build("sifa_transformer_s", {"layers": (2, 2, 18, 2), "drop_path": 0.3}, switches)
+    return _build("sifa_transformer_s", {"layers": (2, 2, 18, 2), "drop_path": 0.3}, fields)
 
 
 @register_model(presets=PRESETS)
-def sifa_transformer_b(**switches: object) -> SifaTransformer:
+def sifa_transformer_b(**fields: object) -> SifaTransformer:
     """SIFA-Transformer with a Swin-B."""
-    return _build("sifa_transformer_b", {"layers": (2, 2, 18, 2), "width": 128, "drop_path": 0.5}, switches)
+    return _build("sifa_transformer_b", {"layers": (2, 2, 18, 2), "width": 128, "drop_path": 0.5}, fields)

@@ -2,7 +2,7 @@
 
 Parameter names are timm's for its Swin, so ImageNet weights load by name. Stages are numbered i = 0..3 (res2 to res5):
 
-    patch_embed.proj.{weight,bias}                 weight (C, 3, s, 4, 4): inflated along time from timm's (C, 3, 4, 4)
+    patch_embed.proj.{weight,bias}                 weight [C, 3, s, 4, 4]: inflated along time from timm's [C, 3, 4, 4]
     patch_embed.norm.{weight,bias}
     layers.i.downsample.norm.{weight,bias}         i = 1..3: patches are merged where a stage begins
     layers.i.downsample.reduction.weight
@@ -14,7 +14,7 @@ Parameter names are timm's for its Swin, so ImageNet weights load by name. Stage
     head.fc.{weight,bias}
     layers.i.blocks.j.temporal.*                   the temporal module, not in timm
 
-Between modules a map is (N, C, H, W) in channels_last, so that taking it as tokens (N, H, W, C) copies nothing.
+Between modules a map is [N, C, H, W] in channels_last, so that taking it as tokens [N, H, W, C] copies nothing.
 Legend: B clips, T feature frames, N = B*T maps, C channels, H x W cells, w window side, L = w*w cells of a window.
 """
 
@@ -42,14 +42,14 @@ class PatchEmbed(nn.Module):
         self.norm = nn.LayerNorm(channels) if norm else nn.Identity()
 
     def forward(self, video: Tensor) -> Tensor:
-        """(B, 3, T*s, H, W) -> (B*T, C, H/4, W/4), rounded up.
+        """[B, 3, T*s, H, W] -> [B*T, C, H/4, W/4], rounded up.
 
         Patches that are not full repeat the last frame and are zero below and right of the picture.
         """
         missing = -video.shape[2] % self.temporal_stride
         if missing:
             video = torch.cat([video, video[:, :, -1:].expand(-1, -1, missing, -1, -1)], dim=2)
-        windows = video.unflatten(2, (-1, self.temporal_stride)).permute(0, 2, 4, 5, 1, 3)  # (B, T, H, W, 3, s)
+        windows = video.unflatten(2, (-1, self.temporal_stride)).permute(0, 2, 4, 5, 1, 3)  # [B, T, H, W, 3, s]
         stacked = windows.flatten(4).flatten(0, 1).permute(0, 3, 1, 2)  # one copy, channels_last
         stacked = F.pad(stacked, (0, -stacked.shape[3] % PATCH, 0, -stacked.shape[2] % PATCH))
         patches = F.conv2d(stacked, self.proj.weight.flatten(1, 2), self.proj.bias, stride=PATCH)
@@ -65,10 +65,10 @@ class PatchMerging(nn.Module):
         self.reduction = nn.Linear(4 * channels, 2 * channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, 2C, H/2, W/2), rounded up; an odd side is padded with zeros."""
+        """[N, C, H, W] -> [N, 2C, H/2, W/2], rounded up; an odd side is padded with zeros."""
         tokens = to_tokens(x)
         tokens = F.pad(tokens, (0, 0, 0, tokens.shape[2] % 2, 0, tokens.shape[1] % 2))
-        pairs = tokens.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # (N, H/2, 2, W/2, 2, C)
+        pairs = tokens.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # [N, H/2, 2, W/2, 2, C]
         neighbours = pairs.permute(0, 1, 3, 4, 2, 5).flatten(3)  # column by column, as in Swin's weights
         return to_map(self.reduction(self.norm(neighbours)))
 
@@ -90,14 +90,14 @@ class WindowAttention(nn.Module):
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(N, H, W, C) -> (N, H, W, C). Windows that reach over the edge are padded and see no padding."""
+        """[N, H, W, C] -> [N, H, W, C]. Windows that reach over the edge are padded and see no padding."""
         count, height, width, _ = tokens.shape
         shifts = [self.shift if side > self.window else 0 for side in (height, width)]
         rows, columns = (-(-side // self.window) for side in (height, width))
         tokens = F.pad(tokens, (0, 0, 0, columns * self.window - width, 0, rows * self.window - height))
         tokens = tokens.roll((-shifts[0], -shifts[1]), (1, 2)) if any(shifts) else tokens
         parts = tokens.unflatten(2, (columns, self.window)).unflatten(1, (rows, self.window))
-        windows = parts.permute(0, 1, 3, 2, 4, 5).flatten(3, 4).flatten(0, 2)  # (N*windows, L, C)
+        windows = parts.permute(0, 1, 3, 2, 4, 5).flatten(3, 4).flatten(0, 2)  # [N*windows, L, C]
 
         query, key, value = self.qkv(windows).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
         bias = self._bias(height, width, shifts, count).to(query.dtype)
@@ -110,7 +110,7 @@ class WindowAttention(nn.Module):
         return tokens[:, :height, :width]
 
     def _bias(self, height: int, width: int, shifts: list[int], count: int) -> Tensor:
-        """What is added to the scores: (1, heads, L, L), or (N*windows, heads, L, L) where cells must not meet."""
+        """What is added to the scores: [1, heads, L, L], or [N*windows, heads, L, L] where cells must not meet."""
         bias = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)[None]
         if not any(shifts) and height % self.window == 0 and width % self.window == 0:
             return bias
@@ -120,7 +120,7 @@ class WindowAttention(nn.Module):
 
 
 def relative_position_index(window: int) -> Tensor:
-    """(L, L): for a query cell and a key cell of a window, the row of the bias table that belongs to their distance."""
+    """[L, L]: for a query cell and a key cell of a window, the row of the bias table that belongs to their distance."""
     rows, columns = torch.arange(window).repeat_interleave(window), torch.arange(window).repeat(window)
     vertical = rows[:, None] - rows[None, :] + window - 1
     horizontal = columns[:, None] - columns[None, :] + window - 1
@@ -128,7 +128,7 @@ def relative_position_index(window: int) -> Tensor:
 
 
 def window_regions(height: int, width: int, window: int, shifts: list[int], device: torch.device) -> Tensor:
-    """(windows, L): the region of every cell of the padded and rolled map. Only cells of one region may attend.
+    """[windows, L]: the region of every cell of the padded and rolled map. Only cells of one region may attend.
 
     A region is a window of the shifted grid; rolling brings up to four of them together in one. Padding has its own.
     """
@@ -156,7 +156,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., C) -> (..., C)."""
+        """[..., C] -> [..., C]."""
         return self.fc2(F.gelu(self.fc1(x)))
 
 
@@ -185,7 +185,7 @@ class SwinBlock(nn.Module):
         self.mlp = Mlp(channels, int(channels * mlp_ratio))
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """(B*T, C, H, W) -> the same shape; T = `frames`."""
+        """[B*T, C, H, W] -> the same shape; T = `frames`."""
         tokens = to_tokens(x)
         tokens = tokens + self._drop(self.attn(self.norm1(tokens)), frames)
         if self.temporal is not None:
@@ -212,7 +212,7 @@ class SwinStage(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        """(B*T, C, H, W) -> (B*T, C or 2C, H or H/2, W or W/2); T = `frames`."""
+        """[B*T, C, H, W] -> [B*T, C or 2C, H or H/2, W or W/2]; T = `frames`."""
         x = self.downsample(x)
         for block in self.blocks:
             x = block(x, frames)
@@ -228,16 +228,16 @@ class Head(nn.Module):
         self.fc = nn.Linear(channels, classes)
 
     def forward(self, tokens: Tensor, frames: int) -> Tensor:
-        """(B*T, H, W, C) -> logits (B, classes); T = `frames`."""
+        """[B*T, H, W, C] -> logits [B, classes]; T = `frames`."""
         pooled = tokens.mean(dim=(1, 2)).unflatten(0, (-1, frames)).mean(dim=1)
         return self.fc(F.dropout(pooled, self.dropout, self.training))
 
 
 def to_tokens(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, H, W, C), a view."""
+    """[N, C, H, W] -> [N, H, W, C], a view."""
     return x.permute(0, 2, 3, 1)
 
 
 def to_map(tokens: Tensor) -> Tensor:
-    """(N, H, W, C) -> (N, C, H, W), a view."""
+    """[N, H, W, C] -> [N, C, H, W], a view."""
     return tokens.permute(0, 3, 1, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sifa_core.errors import CheckpointError
 
-PICKLES = (".pth", ".pt", ".bin")
+PICKLES = (".pth", ".pt", ".bin", ".ckpt")
 ENDINGS = (".safetensors", *PICKLES)
 LISTED_KEYS = 6
 """Unmatched keys that an error spells out; it counts the rest."""
@@ -33,15 +33,20 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(f"The checkpoint {path.name} cannot be read: {error.strerror}.") from error
 
 
+def plain_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors without what wrappers put into their names: DistributedDataParallel's and `torch.compile`'s prefixes."""
+    return {key.removeprefix("module.").replace("_orig_mod.", "").removeprefix("module."): state[key] for key in state}
+
+
 def check_description(metadata: Mapping[str, Any], source: str) -> None:
     """Raise CheckpointError unless what a file says about itself has the form that `save_checkpoint` gives it."""
     config, labels, facts = (metadata.get(key) for key in ("config", "labels", "facts"))
-    name, switches = (config.get("name"), config.get("switches")) if isinstance(config, dict) else (None, None)
+    name, fields = (config.get("name"), config.get("switches")) if isinstance(config, dict) else (None, None)
     is_known = (
         isinstance(config, dict | None)
         and isinstance(name, str | None)
-        and isinstance(switches, dict | None)
-        and all(isinstance(switch, str) for switch in switches or ())
+        and isinstance(fields, dict | None)
+        and all(isinstance(field, str) for field in fields or ())
         and isinstance(labels, list | tuple | None)
         and all(isinstance(label, str) for label in labels or ())
         and isinstance(facts, dict | None)
@@ -50,8 +55,24 @@ def check_description(metadata: Mapping[str, Any], source: str) -> None:
         raise CheckpointError(f"The checkpoint {source} describes itself in a form that is not known here.")
 
 
-def check_fit(problems: Sequence[str], source: str, model: str) -> None:
-    """Raise CheckpointError naming the first of `problems` and counting the rest, if there are any."""
+def check_fit(
+    own: Mapping[str, Tensor],
+    theirs: Mapping[str, Tensor],
+    source: str,
+    model: str,
+    may_differ: Callable[[str], bool] = lambda key: False,
+) -> None:
+    """Raise CheckpointError where names or shapes of `theirs` are not those of `own`; `may_differ` names exceptions.
+
+    The message spells out the first keys and counts the rest. `source` and `model` are what it calls the two.
+    """
+    problems = [f"{key} is missing" for key in own if key not in theirs and not may_differ(key)]
+    problems += [f"{key} is unexpected" for key in theirs if key not in own and not may_differ(key)]
+    problems += [
+        f"{key} is {tuple(theirs[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in own
+        if key in theirs and theirs[key].shape != own[key].shape and not may_differ(key)
+    ]
     if problems:
         more = f"; and {len(problems) - LISTED_KEYS} more" if len(problems) > LISTED_KEYS else ""
         raise CheckpointError(f"{source} does not fit {model}: {'; '.join(problems[:LISTED_KEYS])}{more}.")
@@ -62,7 +83,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-        return state, {key: json.loads(metadata[key]) for key in ("config", "labels", "facts") if key in metadata}
+        known = {key: json.loads(metadata[key]) for key in ("config", "labels", "facts") if key in metadata}
+        return plain_names(state), known
     except (safetensors.SafetensorError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path.name} is not a readable safetensors file.") from error
 
@@ -82,5 +104,8 @@ def _read_pickle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     entries = state.items() if isinstance(state, dict) else ()
     if not entries or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in entries):
         raise CheckpointError(f"{path.name} holds no state dict.")
-    named = {key.removeprefix("module."): value for key, value in entries}  # DistributedDataParallel's prefix
+    named = plain_names(dict(entries))
+    if "pytorch-lightning_version" in content and len({key.partition(".")[0] for key in named}) == 1:
+        # There the network is an attribute of the module that trains it, whatever its name.
+        named = plain_names({key.partition(".")[2]: value for key, value in named.items()})
     return named, {} if state is content else content

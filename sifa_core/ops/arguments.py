@@ -13,6 +13,9 @@ from sifa_core.errors import ConfigError, ModelError
 
 SCALES = ("mean", "none", "softmax")
 MAX_KERNEL_SIZE = 9
+Needs = tuple[bool, bool, bool]
+"""Whether a gradient is needed of query, memory and offset."""
+ALL: Needs = (True, True, True)
 _STORAGE = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
@@ -22,10 +25,6 @@ class Settings:
 
     kernel_size: int
     """Side of the square of taps, 1 to 9."""
-    dilation: int
-    """Distance between neighbouring taps, in feature cells."""
-    groups: int
-    """Channel groups; each has its own attention weights and all share the offsets."""
     scale: str
     """"mean", "none" or "softmax"."""
 
@@ -36,7 +35,7 @@ class Settings:
 
     def factor(self, channels: int) -> float:
         """What multiplies the dot product of a query of `channels` channels with one sample."""
-        return 1.0 if self.scale == "none" else self.groups / max(channels, 1)
+        return 1.0 if self.scale == "none" else 1 / max(channels, 1)
 
 
 def compute_dtype(storage: torch.dtype) -> torch.dtype:
@@ -48,8 +47,6 @@ def check(query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, setti
     """Raise ConfigError for a bad setting and ModelError for tensors that do not fit each other."""
     if not 1 <= settings.kernel_size <= MAX_KERNEL_SIZE:
         raise ConfigError(f"kernel_size must be 1 to {MAX_KERNEL_SIZE}, not {settings.kernel_size}.")
-    if not 1 <= settings.dilation <= 2**20:
-        raise ConfigError(f"dilation must be 1 to {2**20}, not {settings.dilation}.")
     if settings.scale not in SCALES:
         raise ConfigError(f"scale must be one of {', '.join(SCALES)}, not {settings.scale!r}.")
     for name, tensor in (("query", query), ("memory", memory), ("offset", offset)):
@@ -61,11 +58,9 @@ def check(query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, setti
             raise ModelError(f"{name} is on {tensor.device}, query on {query.device}; they must be on one device.")
     if memory.dtype != query.dtype:
         raise ModelError(f"query and memory must have one dtype, not {query.dtype} and {memory.dtype}.")
-    batch, channels, height, width = query.shape
+    batch, _, height, width = query.shape
     if memory.shape != query.shape:
         raise ModelError(f"memory must have query's shape {tuple(query.shape)}, not {tuple(memory.shape)}.")
-    if settings.groups < 1 or channels % settings.groups:
-        raise ConfigError(f"groups must be a divisor of the {channels} channels, not {settings.groups}.")
     expected = (batch, 2 * settings.taps, height, width)
     if tuple(offset.shape) != expected:
         raise ModelError(

@@ -9,17 +9,17 @@ import functools
 import os
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from sifa_core.errors import ModelError, UnknownNameError
 from sifa_core.ops import cpu, cuda, dense, reference, self_check
-from sifa_core.ops.build import BuildError
+from sifa_core.ops.build import BuildError, NotReadyError
 
 NAMES = ("auto", "reference", "dense", "cpu", "cuda")
 Pair = tuple[torch.Tensor, torch.Tensor]
-Triple = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Gradients = tuple[torch.Tensor | None, ...]
 
 
 class Backend(NamedTuple):
@@ -27,13 +27,14 @@ class Backend(NamedTuple):
 
     name: str
     attention: Callable[..., Pair]
-    attention_backward: Callable[..., Triple]
+    attention_backward: Callable[..., Gradients]
 
 
-_REFERENCE = Backend("reference", reference.attention, reference.attention_backward)
+# Autograd differentiates the definition before a back end is asked; only graphs that were compiled for another back end
+# still ask for a backward.
+_REFERENCE = Backend("reference", reference.attention, dense.attention_backward)
 _DENSE = Backend("dense", dense.attention, dense.attention_backward)
 _CPU = Backend("cpu", cpu.attention, cpu.attention_backward)
-_CUDA = Backend("cuda", cuda.attention, cuda.attention_backward)
 
 
 def requested() -> str:
@@ -54,21 +55,62 @@ def _why_not_cpu() -> str | None:
     return None
 
 
-@functools.cache
-def _why_not_cuda(device: torch.device, dtype: torch.dtype, ordered: bool) -> str | None:
-    """Compile for the device and compare with the reference; None, or the reason against it. Kept for the process.
+_VERDICTS: dict[tuple[torch.device, torch.dtype], str | None] = {}
 
-    `ordered` is whether sums are now formed in a fixed order, which takes another kernel.
+
+def _why_not_cuda(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Compile for the device and compare with the reference; None, or the reason against it.
+
+    That numbers are right or wrong, or that nothing can be compiled, holds for the life of the process. What may be
+    otherwise at the next call is asked again then; a lack of memory is raised, as by any other operation.
     """
     if not torch.cuda.is_available():
         return "PyTorch sees no CUDA device"
-    return self_check.why_wrong(cuda, device, dtype)
+    if (device, dtype) not in _VERDICTS:
+        if torch.cuda.is_current_stream_capturing():
+            return "its first call came while a CUDA graph was captured; make one call before that"
+        try:
+            _VERDICTS[device, dtype] = self_check.why_wrong(cuda, device, dtype)
+        except torch.OutOfMemoryError:
+            raise
+        except (NotReadyError, RuntimeError) as error:
+            return str(error)
+    return _VERDICTS[device, dtype]
 
 
 @functools.cache
 def _notice(message: str) -> None:
     """Warn about `message` once per process."""
     warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+def _fall_back(native: str, name: str, where: str, reason: str) -> None:
+    """Say once that the portable form runs instead of `native`; ModelError if that was asked for by `name`."""
+    if name == native:
+        raise ModelError(f"SIFA_BACKEND={name} cannot be used {where}: {reason}.")
+    _notice(f"The SIFA operator runs in its slower portable form {where}, because {reason}.")
+
+
+def _or_portable(native: Callable[..., Any], portable: Callable[..., Any]) -> Callable[..., Any]:
+    """`native`; `portable`, with one notice, for a shape whose kernel cannot be built. By name: ModelError."""
+
+    @functools.wraps(native)
+    def call(*arguments: Any) -> Any:
+        try:
+            return native(*arguments)
+        except BuildError as error:
+            where = f"for {'x'.join(map(str, arguments[0].shape))} {arguments[0].dtype} on {arguments[0].device}"
+            _fall_back("cuda", requested(), where, str(error))
+        return portable(*arguments)
+
+    return call
+
+
+_CUDA = Backend(
+    "cuda",
+    _or_portable(cuda.attention, dense.attention),
+    _or_portable(cuda.attention_backward, dense.attention_backward),
+)
 
 
 def select(query: torch.Tensor) -> Backend:
@@ -94,8 +136,7 @@ def _select(name: str, device: torch.device, dtype: torch.dtype) -> Backend:
     if device.type == "cpu":
         return _native(_CPU, name, "on this machine", _why_not_cpu())
     if device.type == "cuda" and dtype in cuda.STORAGE and torch.version.hip is None:
-        ordered = torch.are_deterministic_algorithms_enabled()
-        return _native(_CUDA, name, f"on {device}", _why_not_cuda(device, dtype, ordered))
+        return _native(_CUDA, name, f"on {device}", _why_not_cuda(device, dtype))
     if name == "cuda":
         raise ModelError(f"SIFA_BACKEND=cuda takes float32, float16 and bfloat16 on NVIDIA devices, not {dtype}.")
     return _DENSE
@@ -105,9 +146,7 @@ def _native(native: Backend, name: str, where: str, reason: str | None) -> Backe
     """The native back end, unless there is a `reason` against it."""
     if reason is None:
         return native
-    if name == native.name:
-        raise ModelError(f"SIFA_BACKEND={name} cannot be used {where}: {reason}.")
-    _notice(f"The SIFA operator runs in its slower portable form {where}, because {reason}.")
+    _fall_back(native.name, name, where, reason)
     return _DENSE
 
 

@@ -13,13 +13,17 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
-KERNELS = Path(__file__).resolve().parents[2] / "cuda"
+from sifa_core.paths import shipped
+
+KERNELS = shipped("cuda")
 """Where the kernel sources lie."""
 
 _COMMON_FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-Wno-psabi")
@@ -35,6 +39,10 @@ _TIMEOUT_S = 120
 
 class BuildError(Exception):
     """The library could not be made on this machine; the message says why in one line."""
+
+
+class NotReadyError(BuildError):
+    """A kernel cannot be made ready now, but can be at another time."""
 
 
 def cache_directory() -> Path:
@@ -67,6 +75,19 @@ def write_atomically(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def read_structure(header: Path, types: dict[str, type[ctypes._SimpleCData[Any]]]) -> type[ctypes.Structure]:
+    """The structure that a kernel's header defines, one field a line; `types` says what C's type names are here.
+
+    The header is the only definition, so a field cannot be in one order there and in another here.
+    """
+    try:
+        text = header.read_text()
+    except OSError as error:
+        raise BuildError(f"{header} cannot be read") from error
+    fields = re.findall(rf"^ +({'|'.join(types)}) (\w+);", text, flags=re.MULTILINE)
+    return type("Problem", (ctypes.Structure,), {"_fields_": [(name, types[kind]) for kind, name in fields]})
 
 
 def find_compiler() -> list[str]:

@@ -23,7 +23,7 @@ class Corners(NamedTuple):
     """Derivative of the coefficient with respect to the point's column."""
 
 
-def bilinear_corners(offset: torch.Tensor, kernel_size: int, dilation: int) -> Corners:
+def bilinear_corners(offset: torch.Tensor, kernel_size: int) -> Corners:
     """Corners of the points that `offset` (N, 2K, H, W), in cells as (dy, dx) pairs, moves off the regular grid.
 
     A point that lies a whole cell or more outside, or is not a number, has four zero coefficients. At integer
@@ -32,8 +32,8 @@ def bilinear_corners(offset: torch.Tensor, kernel_size: int, dilation: int) -> C
     height, width = offset.shape[-2:]
     device, dtype = offset.device, offset.dtype
     tap = torch.arange(kernel_size * kernel_size, device=device)
-    tap_y = (torch.div(tap, kernel_size, rounding_mode="floor") - kernel_size // 2) * dilation
-    tap_x = (tap % kernel_size - kernel_size // 2) * dilation
+    tap_y = torch.div(tap, kernel_size, rounding_mode="floor") - kernel_size // 2
+    tap_x = tap % kernel_size - kernel_size // 2
     place_y = torch.arange(height, device=device).repeat_interleave(width)
     place_x = torch.arange(width, device=device).repeat(height)
     y = offset[:, 0::2].flatten(2) + (tap_y[:, None] + place_y).to(dtype)

@@ -1,25 +1,25 @@
 """Calls the compiled CPU kernels (cuda/cpu) on PyTorch's tensors.
 
-N images, G groups, C channels, K taps. The kernels want channels_last maps and release Python's lock while they run.
+N images, C channels, K taps. The kernels want channels_last maps and release Python's lock while they run. They read
+each cell of the memory map up to 4K times, so 16-bit maps are widened once before.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
+from collections.abc import Callable
 
 import torch
 
-from sifa_core.ops.arguments import Settings, compute_dtype
+from sifa_core.errors import ModelError
+from sifa_core.ops.arguments import ALL, Needs, Settings, compute_dtype
 from sifa_core.ops.build import load_library
 from sifa_core.ops.layout import dense, empty, laid_out
 
 _SOURCE = "cpu/library.cpp"
-_STORAGE = {
-    torch.float32: "float32",
-    torch.float64: "float64",
-    torch.bfloat16: "bfloat16",
-    torch.float16: "float16",
-}
+_LONGEST_SIDE = 2**24
+"""Cells that float32 can tell apart, and more than fit any machine's memory."""
 
 
 class Problem(ctypes.Structure):
@@ -27,7 +27,7 @@ class Problem(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("images", "channels", "height", "width")),
-        *((name, ctypes.c_int64) for name in ("kernel", "dilation", "groups", "softmax", "threads")),
+        *((name, ctypes.c_int64) for name in ("kernel", "softmax", "threads")),
         *((name, ctypes.c_int64) for name in ("query_stride", "memory_stride", "offset_stride")),
         ("factor", ctypes.c_double),
     ]
@@ -38,65 +38,77 @@ def prepare() -> None:
     load_library(_SOURCE)
 
 
+@functools.cache
+def _function(direction: str, dtype: torch.dtype) -> Callable[..., int]:
+    """The kernel for query's data type."""
+    return getattr(load_library(_SOURCE), f"sifa_{direction}_{str(dtype).removeprefix('torch.')}")
+
+
 def describe(
     settings: Settings, query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, threads: int
 ) -> Problem:
     """What the kernels have to know besides addresses."""
     images, channels, height, width = query.shape
+    if max(height, width) > _LONGEST_SIDE:
+        raise ModelError(f"a map may have {_LONGEST_SIDE} rows and columns, not {height} x {width}.")
+    strides = (query.stride(0), memory.stride(0), offset.stride(0))
+    softmax = settings.scale == "softmax"
     return Problem(
-        *(images, channels, height, width),
-        *(settings.kernel_size, settings.dilation, settings.groups, settings.scale == "softmax", threads),
-        *(query.stride(0), memory.stride(0), offset.stride(0)),
-        settings.factor(channels),
+        *(images, channels, height, width, settings.kernel_size, softmax, threads, *strides, settings.factor(channels))
     )
 
 
 def _call(
     direction: str,
-    settings: Settings,
-    inputs: tuple[torch.Tensor, ...],
-    outputs: tuple[torch.Tensor, ...],
+    dtype: torch.dtype,
+    problem: Problem,
+    inputs: tuple[torch.Tensor | None, ...],
+    outputs: tuple[torch.Tensor | None, ...],
 ) -> None:
-    query, memory, offset = inputs[:3]
-    problem = describe(settings, query, memory, offset, torch.get_num_threads())
-    name = f"sifa_{direction}_{_STORAGE[query.dtype]}"
     addresses = (
-        (ctypes.c_void_p * len(group))(*(tensor.data_ptr() for tensor in group)) for group in (inputs, outputs)
+        (ctypes.c_void_p * len(group))(*(None if tensor is None else tensor.data_ptr() for tensor in group))
+        for group in (inputs, outputs)
     )
-    if getattr(load_library(_SOURCE), name)(ctypes.byref(problem), *addresses):
-        raise MemoryError(f"{name} ran out of memory")
+    if _function(direction, dtype)(ctypes.byref(problem), *addresses):
+        raise MemoryError(f"the {direction} of the SIFA operator ran out of memory")
 
 
 def attention(
     query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, settings: Settings
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Aggregate (N, C, H, W) and weights (N, G*K, H, W)."""
+    """Aggregate (N, C, H, W) and weights (N, K, H, W)."""
     real = compute_dtype(query.dtype)
     aggregate = empty(query, query.shape[1], query.dtype)
-    weights = empty(query, settings.groups * settings.taps, query.dtype)
-    inputs = (laid_out(query), laid_out(memory), laid_out(offset.to(real)))
-    _call("forward", settings, inputs, (aggregate, weights))
+    weights = empty(query, settings.taps, query.dtype)
+    inputs = (laid_out(query), laid_out(memory.to(real)), laid_out(offset.to(real)))
+    problem = describe(settings, *inputs, torch.get_num_threads())
+    _call("forward", query.dtype, problem, inputs, (aggregate, weights))
     return aggregate, weights
 
 
 def attention_backward(
     grad_aggregate: torch.Tensor,
-    grad_weights: torch.Tensor,
+    grad_weights: torch.Tensor | None,
     query: torch.Tensor,
     memory: torch.Tensor,
     offset: torch.Tensor,
     weights: torch.Tensor,
     settings: Settings,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradients of query, memory and offset; `weights` is what the forward returned."""
+    needs: Needs = ALL,
+) -> tuple[torch.Tensor | None, ...]:
+    """Gradients of query, memory and offset, None for those not needed; `weights` is what the forward returned."""
     real = compute_dtype(query.dtype)
-    grad_query = empty(query, query.shape[1], query.dtype)
-    grad_memory = empty(query, query.shape[1], real)
-    grad_offset = empty(query, offset.shape[1], real)
-    grad_logits = empty(query, settings.groups * settings.taps, real)
-    inputs = (
-        *(laid_out(query), laid_out(memory), laid_out(offset.to(real))),
-        *(dense(grad_aggregate), dense(grad_weights), dense(weights)),
+    channels = query.shape[1]
+    grad_query = empty(query, channels, query.dtype) if needs[0] else None
+    grad_memory = empty(query, channels, real) if needs[1] else None
+    grad_offset = empty(query, offset.shape[1], real) if needs[2] else None
+    grad_logits = empty(query, settings.taps, real)
+    inputs = (laid_out(query), laid_out(memory.to(real)), laid_out(offset.to(real)))
+    gradients = (dense(grad_aggregate), None if grad_weights is None else dense(grad_weights), dense(weights))
+    problem = describe(settings, *inputs, torch.get_num_threads())
+    _call("backward", query.dtype, problem, (*inputs, *gradients), (grad_query, grad_memory, grad_offset, grad_logits))
+    return (
+        grad_query,
+        None if grad_memory is None else grad_memory.to(memory.dtype),
+        None if grad_offset is None else grad_offset.to(offset.dtype),
     )
-    _call("backward", settings, inputs, (grad_query, grad_memory, grad_offset, grad_logits))
-    return grad_query, grad_memory.to(memory.dtype), grad_offset.to(offset.dtype)

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 
 import torch
 
+_OUT_OF_MEMORY = 2
+"""The driver's number for what PyTorch raises as `torch.OutOfMemoryError`."""
+
 
 class DriverError(RuntimeError):
     """A call to the CUDA driver failed; the message names the kernel, the call and the driver's own words."""
@@ -27,7 +30,8 @@ def _check(result: int, kernel: str, call: str) -> None:
         words = ctypes.c_char_p()
         _library().cuGetErrorString(result, ctypes.byref(words))
         reason = words.value.decode() if words.value else f"error {result}"
-        raise DriverError(f"{kernel}: {call} failed: {reason}")
+        kind = torch.OutOfMemoryError if result == _OUT_OF_MEMORY else DriverError
+        raise kind(f"{kernel}: {call} failed: {reason}")
 
 
 def capability(device: torch.device) -> int:
@@ -61,19 +65,28 @@ def load(binary: bytes, kernel: str, device: torch.device) -> ctypes.c_void_p:
         return function
 
 
+def _address(tensor: torch.Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+
+
+def _stream() -> int:
+    """The handle of the current device's current stream."""
+    return int(torch.cuda.current_stream().cuda_stream)
+
+
 def launch(
     function: ctypes.c_void_p,
     kernel: str,
     device: torch.device,
     blocks: int,
     threads: int,
-    arguments: Sequence[ctypes.Structure | torch.Tensor],
+    arguments: Sequence[ctypes.Structure | torch.Tensor | None],
 ) -> None:
-    """Launch `blocks` x `threads` on the current stream of `device`; tensors are passed as their addresses."""
-    values = [ctypes.c_void_p(value.data_ptr()) if isinstance(value, torch.Tensor) else value for value in arguments]
+    """Launch `blocks` x `threads` on the current stream of `device`; tensors are passed as addresses, None as null."""
+    values = [value if isinstance(value, ctypes.Structure) else _address(value) for value in arguments]
     pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
     with torch.cuda.device(device):
         _bind_context(kernel)
-        stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
+        stream = ctypes.c_void_p(_stream())
         result = _library().cuLaunchKernel(function, blocks, 1, 1, threads, 1, 1, 0, stream, pointers, None)
     _check(result, kernel, "cuLaunchKernel")

@@ -11,6 +11,8 @@ import torch
 def laid_out(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor itself if each image is dense and channels_last, else a copy that is."""
     _, channels, _, width = tensor.shape
+    if tensor.stride()[1:] == (1, width * channels, channels):
+        return tensor
     wanted = (1, width * channels, channels)
     sizes, strides = tensor.shape[1:], tensor.stride()[1:]
     if all(size == 1 or stride == want for size, stride, want in zip(sizes, strides, wanted, strict=True)):
@@ -27,6 +29,7 @@ def dense(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def empty(like: torch.Tensor, channels: int, dtype: torch.dtype) -> torch.Tensor:
-    """Room for `channels` channels at each place of `like` (N, _, H, W), channels_last."""
+    """Room for `channels` channels at each place of `like` (N, _, H, W), channels_last; a tensor, not a view of one."""
     batch, _, height, width = like.shape
-    return like.new_empty((batch, height, width, channels), dtype=dtype).permute(0, 3, 1, 2)
+    strides = (channels * height * width, 1, width * channels, channels)
+    return like.new_empty_strided((batch, channels, height, width), strides, dtype=dtype)

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from sifa_core.ops.build import KERNELS, BuildError, cache_directory, write_atomically
 
-_INCLUDED = "common.cuh"
+_DIGEST = 32
+"""Bytes of the checksum that a cache entry begins with."""
 
 
 def _folders() -> Iterator[Path]:
@@ -102,25 +103,37 @@ def compile_kernels(source_name: str, options: Iterable[str], architecture: str)
     """The binary (cubin for sm_*, PTX for compute_*) of KERNELS / "gpu" / source_name. Raises BuildError."""
     folder = KERNELS / "gpu"
     try:
-        source, header = ((folder / name).read_bytes() for name in (source_name, _INCLUDED))
+        source = (folder / source_name).read_bytes()
+        headers = {path.name: path.read_bytes() for path in sorted(folder.glob("*.*h"))}
     except OSError as error:
         raise BuildError(f"{folder} cannot be read") from error
     flags = (f"--gpu-architecture={architecture}", "--std=c++17", *options)
-    ingredients = repr((source, header, flags, version()))
+    ingredients = repr((source, headers, flags, version()))
     key = hashlib.sha256(ingredients.encode()).hexdigest()[:32]
     cached = cache_directory() / f"sifa-{Path(source_name).stem}-{architecture}-{key}.bin"
-    with contextlib.suppress(OSError):
-        return cached.read_bytes()
-    binary = _compile(source_name, source, header, flags, cubin=architecture.startswith("sm_"))
-    with contextlib.suppress(OSError):
-        write_atomically(cached, binary)
+    binary = _read_cache(cached)
+    if binary is None:
+        binary = _compile(source_name, source, headers, flags, cubin=architecture.startswith("sm_"))
+        with contextlib.suppress(OSError):
+            write_atomically(cached, hashlib.sha256(binary).digest() + binary)
     return binary
 
 
-def _compile(name: str, source: bytes, header: bytes, flags: tuple[str, ...], cubin: bool) -> bytes:
+def _read_cache(path: Path) -> bytes | None:
+    """What the cache entry holds; None if there is none, or if it is not what was written."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, binary = content[:_DIGEST], content[_DIGEST:]
+    return binary if hashlib.sha256(binary).digest() == digest else None
+
+
+def _compile(name: str, source: bytes, headers: dict[str, bytes], flags: tuple[str, ...], cubin: bool) -> bytes:
     library, program = _library(), ctypes.c_void_p()
-    headers, header_names = (ctypes.c_char_p * 1)(header), (ctypes.c_char_p * 1)(_INCLUDED.encode())
-    created = library.nvrtcCreateProgram(ctypes.byref(program), source, name.encode(), 1, headers, header_names)
+    texts = (ctypes.c_char_p * len(headers))(*headers.values())
+    names = (ctypes.c_char_p * len(headers))(*(header.encode() for header in headers))
+    created = library.nvrtcCreateProgram(ctypes.byref(program), source, name.encode(), len(headers), texts, names)
     _check(created, f"read {name}")
     try:
         arguments = (ctypes.c_char_p * len(flags))(*(flag.encode() for flag in flags))

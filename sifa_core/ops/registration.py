@@ -1,31 +1,37 @@
 """The operator as PyTorch sees it: `torch.ops.sifa.attention` and `torch.ops.sifa.attention_backward`.
 
-Both are opaque to torch.compile and torch.export; shape inference, gradients and autocast are registered here. All
-outputs are channels_last whatever the inputs' strides, so that shapes alone determine the layout.
+Both are opaque to torch.compile and torch.export; shape inference, gradients, vmap and autocast are registered here.
+All outputs are channels_last whatever the inputs' strides, so that shapes alone determine the layout.
 
-N images, C channels, K taps, G groups.
+Back ends have a forward and one backward. Derivatives of other kinds, forward-mode ones, second ones and those of
+torch.func, are PyTorch's own derivatives of the definition (reference.py).
+
+N images, C channels, K taps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 from sifa_core.errors import ModelError
-from sifa_core.ops import backends
-from sifa_core.ops.arguments import Settings, check
+from sifa_core.ops import backends, reference
+from sifa_core.ops.arguments import Needs, Settings, check
 from sifa_core.ops.layout import empty
 
-_SETTINGS = "int kernel_size, int dilation, int groups, str scale"
+Tensors = tuple[torch.Tensor, ...]
+
 _LIBRARY = torch.library.Library("sifa", "DEF")
 _LIBRARY.define(
-    f"attention(Tensor query, Tensor memory, Tensor offset, {_SETTINGS}) -> (Tensor, Tensor)",
+    "attention(Tensor query, Tensor memory, Tensor offset, int kernel_size, str scale) -> (Tensor, Tensor)",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
 _LIBRARY.define(
-    "attention_backward(Tensor grad_aggregate, Tensor grad_weights, Tensor query, Tensor memory, Tensor offset, "
-    f"Tensor weights, {_SETTINGS}) -> (Tensor, Tensor, Tensor)",
+    "attention_backward(Tensor grad_aggregate, Tensor? grad_weights, Tensor query, Tensor memory, Tensor offset, "
+    "Tensor weights, int kernel_size, str scale, bool[3] needs) -> (Tensor, Tensor, Tensor)",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
 
@@ -39,43 +45,37 @@ def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _attention(
-    query: torch.Tensor,
-    memory: torch.Tensor,
-    offset: torch.Tensor,
-    kernel_size: int,
-    dilation: int,
-    groups: int,
-    scale: str,
+    query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, kernel_size: int, scale: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    settings = Settings(kernel_size, dilation, groups, scale)
+    settings = Settings(kernel_size, scale)
     check(query, memory, offset, settings)
-    chosen = backends.select(query)
-    aggregate, weights = chosen.attention(query, memory, offset, settings)
+    aggregate, weights = backends.select(query).attention(query, memory, offset, settings)
     return _channels_last(aggregate), _channels_last(weights)
 
 
 def _attention_backward(
     grad_aggregate: torch.Tensor,
-    grad_weights: torch.Tensor,
+    grad_weights: torch.Tensor | None,
     query: torch.Tensor,
     memory: torch.Tensor,
     offset: torch.Tensor,
     weights: torch.Tensor,
     kernel_size: int,
-    dilation: int,
-    groups: int,
     scale: str,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    settings = Settings(kernel_size, dilation, groups, scale)
+    needs: Sequence[bool],
+) -> Tensors:
+    """Gradients of query, memory and offset; an empty tensor stands for each that is not needed."""
+    settings = Settings(kernel_size, scale)
     _check_backward(grad_aggregate, grad_weights, query, memory, offset, weights, settings)
-    chosen = backends.select(query)
-    grads = chosen.attention_backward(grad_aggregate, grad_weights, query, memory, offset, weights, settings)
-    return _channels_last(grads[0]), _channels_last(grads[1]), _channels_last(grads[2])
+    grads = backends.select(query).attention_backward(
+        grad_aggregate, grad_weights, query, memory, offset, weights, settings, tuple(needs)
+    )
+    return tuple(query.new_empty(0) if grad is None else _channels_last(grad) for grad in grads)
 
 
 def _check_backward(
     grad_aggregate: torch.Tensor,
-    grad_weights: torch.Tensor,
+    grad_weights: torch.Tensor | None,
     query: torch.Tensor,
     memory: torch.Tensor,
     offset: torch.Tensor,
@@ -84,12 +84,14 @@ def _check_backward(
 ) -> None:
     check(query, memory, offset, settings)
     batch, _, height, width = query.shape
-    weight_shape = (batch, settings.groups * settings.taps, height, width)
+    weight_shape = (batch, settings.taps, height, width)
     for name, tensor, shape in (
         ("grad_aggregate", grad_aggregate, tuple(query.shape)),
         ("grad_weights", grad_weights, weight_shape),
         ("weights", weights, weight_shape),
     ):
+        if tensor is None:
+            continue
         if tuple(tensor.shape) != shape or tensor.device != query.device or tensor.dtype != query.dtype:
             raise ModelError(f"{name} must be {shape}, {query.dtype} on {query.device}.")
 
@@ -100,61 +102,123 @@ for _name, _function in (("attention", _attention), ("attention_backward", _atte
 
 @torch.library.register_fake("sifa::attention", lib=_LIBRARY)
 def _attention_fake(
-    query: torch.Tensor,
-    memory: torch.Tensor,
-    offset: torch.Tensor,
-    kernel_size: int,
-    dilation: int,
-    groups: int,
-    scale: str,
+    query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, kernel_size: int, scale: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    settings = Settings(kernel_size, dilation, groups, scale)
+    settings = Settings(kernel_size, scale)
     check(query, memory, offset, settings)
-    return empty(query, query.shape[1], query.dtype), empty(query, groups * settings.taps, query.dtype)
+    return empty(query, query.shape[1], query.dtype), empty(query, settings.taps, query.dtype)
 
 
 @torch.library.register_fake("sifa::attention_backward", lib=_LIBRARY)
 def _attention_backward_fake(
     grad_aggregate: torch.Tensor,
-    grad_weights: torch.Tensor,
+    grad_weights: torch.Tensor | None,
     query: torch.Tensor,
     memory: torch.Tensor,
     offset: torch.Tensor,
     weights: torch.Tensor,
     kernel_size: int,
-    dilation: int,
-    groups: int,
     scale: str,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    settings = Settings(kernel_size, dilation, groups, scale)
+    needs: Sequence[bool],
+) -> Tensors:
+    settings = Settings(kernel_size, scale)
     _check_backward(grad_aggregate, grad_weights, query, memory, offset, weights, settings)
-    return (
-        empty(query, query.shape[1], query.dtype),
-        empty(memory, memory.shape[1], memory.dtype),
-        empty(offset, offset.shape[1], offset.dtype),
+    return tuple(
+        empty(t, t.shape[1], t.dtype) if need else query.new_empty(0)
+        for t, need in zip((query, memory, offset), needs, strict=True)
     )
 
 
-def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, torch.Tensor]) -> None:
-    query, memory, offset, *ctx.settings = inputs
-    ctx.save_for_backward(query, memory, offset, output[1])
+class _Differentiable(torch.autograd.Function):
+    """The operator with the gradient that back ends compute."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, kernel_size: int, scale: str
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch._C._AutoDispatchBelowAutograd():
+            aggregate, weights = torch.ops.sifa.attention.default(query, memory, offset, kernel_size, scale)
+        ctx.save_for_backward(query, memory, offset, weights)
+        ctx.set_materialize_grads(False)  # hardly anybody differentiates the weights
+        ctx.settings = Settings(kernel_size, scale)
+        return aggregate, weights
+
+    @staticmethod
+    def backward(ctx: Any, grad_aggregate: torch.Tensor | None, grad_weights: torch.Tensor | None) -> tuple[Any, ...]:
+        query, memory, offset, weights = ctx.saved_tensors
+        settings: Settings = ctx.settings
+        needs: Needs = ctx.needs_input_grad[:3]
+        if grad_aggregate is None:
+            grad_aggregate = torch.zeros_like(query)
+        given = (grad_aggregate, grad_weights, query, memory, offset, weights)
+        if torch.is_grad_enabled():  # somebody is going to differentiate the gradients
+            return (*reference.attention_backward(*given, settings, needs, create_graph=True), None, None)
+        grads = torch.ops.sifa.attention_backward.default(*given, settings.kernel_size, settings.scale, needs)
+        return (*(grad if need else None for grad, need in zip(grads, needs, strict=True)), None, None)
 
 
-def _differentiate(ctx: Any, grad_aggregate: torch.Tensor, grad_weights: torch.Tensor) -> tuple[Any, ...]:
-    query, memory, offset, weights = ctx.saved_tensors
-    grads = torch.ops.sifa.attention_backward(
-        grad_aggregate, grad_weights, query, memory, offset, weights, *ctx.settings
+def _with_derivatives(
+    query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, kernel_size: int, scale: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What runs wherever PyTorch may want a derivative."""
+    arguments = (query, memory, offset)
+    differentiates = torch.is_grad_enabled() and any(t.requires_grad for t in arguments)
+    transforms = torch._C._are_functorch_transforms_active() or any(
+        forward_ad.unpack_dual(t).tangent is not None for t in arguments
     )
-    wanted = (grad if need else None for grad, need in zip(grads, ctx.needs_input_grad[:3], strict=True))
-    return (*wanted, None, None, None, None)
+    if transforms or (differentiates and backends.requested() == "reference"):
+        settings = Settings(kernel_size, scale)
+        check(*arguments, settings)
+        aggregate, weights = reference.attention(*arguments, settings)
+        return _as_channels_last(aggregate), _as_channels_last(weights)
+    if differentiates:
+        return _Differentiable.apply(*arguments, kernel_size, scale)
+    with torch._C._AutoDispatchBelowAutograd():
+        return torch.ops.sifa.attention.default(*arguments, kernel_size, scale)
 
 
-def _no_second_derivative(ctx: Any, *grads: torch.Tensor) -> tuple[Any, ...]:
-    raise NotImplementedError("sifa::attention can be differentiated once; for second derivatives use the reference.")
+def _as_channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    """The same numbers laid out channels_last, by operations that every transform knows."""
+    return tensor.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
-torch.library.register_autograd("sifa::attention", _differentiate, setup_context=_save_for_backward, lib=_LIBRARY)
-torch.library.register_autograd("sifa::attention_backward", _no_second_derivative, lib=_LIBRARY)
+def _no_derivative(*_: Any) -> None:
+    raise NotImplementedError(
+        "sifa::attention_backward cannot be differentiated itself; differentiate sifa::attention with create_graph."
+    )
+
+
+_LIBRARY.impl("attention", _with_derivatives, "Autograd")
+torch.library.register_autograd("sifa::attention_backward", _no_derivative, lib=_LIBRARY)
+
+
+def _fold(tensor: torch.Tensor | None, dimension: int | None, size: int) -> torch.Tensor | None:
+    """vmap's dimension of `size`, where the tensor has it, made part of N; else the tensor repeated."""
+    if tensor is None:
+        return None
+    mapped = tensor.expand(size, *tensor.shape) if dimension is None else tensor.movedim(dimension, 0)
+    return mapped.flatten(0, 1)
+
+
+@torch.library.register_vmap("sifa::attention", lib=_LIBRARY)
+def _attention_vmap(info: Any, dimensions: tuple[Any, ...], *arguments: Any) -> tuple[Tensors, tuple[int, int]]:
+    size = info.batch_size
+    folded = [_fold(t, d, size) for t, d in zip(arguments[:3], dimensions[:3], strict=True)]
+    outputs = torch.ops.sifa.attention.default(*folded, *arguments[3:])
+    return tuple(t.unflatten(0, (size, t.shape[0] // size)) for t in outputs), (0, 0)
+
+
+@torch.library.register_vmap("sifa::attention_backward", lib=_LIBRARY)
+def _attention_backward_vmap(
+    info: Any, dimensions: tuple[Any, ...], *arguments: Any
+) -> tuple[Tensors, tuple[int | None, ...]]:
+    size, needs = info.batch_size, arguments[8]
+    folded = [_fold(t, d, size) for t, d in zip(arguments[:6], dimensions[:6], strict=True)]
+    grads = torch.ops.sifa.attention_backward.default(*folded, *arguments[6:])
+    unfolded = tuple(
+        t.unflatten(0, (size, t.shape[0] // size)) if need else t for t, need in zip(grads, needs, strict=True)
+    )
+    return unfolded, tuple(0 if need else None for need in needs)
 
 
 def _register_autocast(device_type: str, key: str) -> None:

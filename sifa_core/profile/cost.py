@@ -6,7 +6,6 @@ are not, as is usual. N images, C channels, H x W cells, K = k*k taps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +16,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from sifa_core.models import VideoModel, create_model
 from sifa_core.profile.memory import inference_bytes, training_bytes
 
-OPERATIONS_PER_TAP = 6
-"""Multiply-adds of the operator for a channel of a tap: four corners to interpolate, the product with the query, the
-weighted sum."""
-
 
 @dataclass(frozen=True)
 class Cost:
     """What one forward of one model takes."""
 
     shape: tuple[int, ...]
-    """Of the input: (B, 3, T, H, W)."""
+    """Of the input: [B, 3, T, H, W]."""
     parameters: dict[str, int]
     """Layer -> its own parameters, without those of layers inside it."""
     multiply_adds: dict[str, int]
@@ -55,23 +50,23 @@ def measure_cost(
     size: tuple[int, int] | None = None,
     clips: int = 1,
     preset: str = "paper",
-    **switches: Any,
+    **fields: Any,
 ) -> Cost:
-    """The cost of the model `create_model(name, preset=preset, **switches)`.
+    """The cost of the model `create_model(name, preset=preset, **fields)`.
 
     Args:
         name: a registry name.
         frames: frames of a clip; as the model is trained by default.
         size: height and width in pixels; a square of the model's input size by default.
         clips: clips in the batch.
-        preset: a named set of switches.
-        switches: fields of the model's configuration.
+        preset: a named set of fields.
+        fields: fields of the model's configuration.
 
     Raises:
         ModelError and its subclasses, as `create_model` does.
     """
-    model, video = _on_paper(name, frames, size, clips, preset, switches)
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_OPERATORS) as counter:
+    model, video = _on_paper(name, frames, size, clips, preset, fields)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(video)
     return Cost(
         shape=tuple(video.shape),
@@ -87,34 +82,23 @@ def measure_cost(
 
 
 def multiply_adds(
-    name: str, frames: int, size: tuple[int, int], *, preset: str = "paper", switches: dict[str, Any]
+    name: str, frames: int, size: tuple[int, int], *, preset: str = "paper", fields: dict[str, Any]
 ) -> int:
     """Multiply-adds alone, of one clip; see `measure_cost`."""
-    model, video = _on_paper(name, frames, size, 1, preset, switches)
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_OPERATORS) as counter:
+    model, video = _on_paper(name, frames, size, 1, preset, fields)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(video)
     return counter.get_total_flops() // 2
 
 
 def _on_paper(
-    name: str, frames: int | None, size: tuple[int, int] | None, clips: int, preset: str, switches: dict[str, Any]
+    name: str, frames: int | None, size: tuple[int, int] | None, clips: int, preset: str, fields: dict[str, Any]
 ) -> tuple[VideoModel, Tensor]:
     """The model and its input as shapes without numbers."""
     with torch.device("meta"):
-        model = create_model(name, preset=preset, **switches).eval()
+        model = create_model(name, preset=preset, **fields).eval()
         height, width = size or (model.info.input_size, model.info.input_size)
         return model, torch.empty(clips, 3, frames or model.info.num_frames, height, width)
-
-
-def _operator(
-    query: Sequence[int], memory: Sequence[int], offset: Sequence[int], kernel_size: int, *_: Any, **__: Any
-) -> int:
-    """Operations of `sifa::attention`; the counter takes two for a multiply-add."""
-    images, channels, height, width = query
-    return 2 * OPERATIONS_PER_TAP * images * channels * height * width * kernel_size**2
-
-
-_OPERATORS = {torch.ops.sifa.attention: _operator}
 
 
 def _own_counts(counter: FlopCounterMode, model: nn.Module) -> dict[str, int]:

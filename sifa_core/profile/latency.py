@@ -32,7 +32,7 @@ class Latency:
 
 
 def measure_latency(model: VideoModel, shape: tuple[int, ...], *, repeats: int = 5) -> Latency:
-    """Time `repeats` forwards in inference, each on the same random clips of `shape` (B, 3, T, H, W)."""
+    """Time `repeats` forwards in inference, each on the same random clips of `shape` [B, 3, T, H, W]."""
     device = next(model.parameters()).device
     video = torch.randn(shape, device=device)
     model.eval()

@@ -23,16 +23,16 @@ def build_model(config: TrainConfig, labels: tuple[str, ...]) -> VideoModel:
     """An untrained or initialised network with the data set's classes.
 
     `model.weights` is "imagenet" or a file of an image network, see `create_model`; or a checkpoint of a video network,
-    see `_take_over`. What was and was not taken is in `info.facts["start"]`. Raises ModelError and its subclasses;
+    see `_start_from`. What was and was not taken is in `info.facts["start"]`. Raises ModelError and its subclasses;
     CheckpointError if the weights cannot be had or do not fit; ConfigError if offsets shall be drawn to the motion
     towards the next frame in a network that also looks back.
     """
     data, model = config.data, config.model
-    switches = {"num_frames": data.num_frames, "input_size": data.crop, **model.switches, "num_classes": len(labels)}
+    fields = {"num_frames": data.num_frames, "input_size": data.crop, **model.fields, "num_classes": len(labels)}
     from_images = model.weights == IMAGENET or _is_image_network(model.weights)
-    network = create_model(model.name, weights=model.weights if from_images else None, **switches)
+    network = create_model(model.name, weights=model.weights if from_images else None, **fields)
     if model.weights and not from_images:
-        _take_over(network, model.weights)
+        _start_from(network, model.weights)
     # those not named look back, or at frames pooled in pairs (a dual head): the clip's true motion is not theirs
     unnamed = {module for module in network.modules() if isinstance(module, SIFA)} - set(network.sifa_layers().values())
     if config.optimizer.offset_target == "motion" and unnamed:
@@ -43,10 +43,10 @@ def build_model(config: TrainConfig, labels: tuple[str, ...]) -> VideoModel:
     return network
 
 
-def _take_over(network: VideoModel, weights: str) -> None:
+def _start_from(network: VideoModel, weights: str) -> None:
     """Copy a video network into `network`, and note under `network.info.facts["start"]` what was and was not taken.
 
-    Temporal modules and heads that do not fit keep the start that they have, so that classes and the `temporal` switch
+    Temporal modules and heads that do not fit keep the start that they have, so that classes and the `temporal` field
     may be others. Raises CheckpointError if anything else does not fit, or the weights are not trained.
     """
     start = load_model(weights)
@@ -54,14 +54,7 @@ def _take_over(network: VideoModel, weights: str) -> None:
         raise CheckpointError(f"model.weights={weights} is no start: there are no trained weights of it here.")
     own, theirs = network.state_dict(), start.state_dict()
     taken = {key: value for key, value in theirs.items() if key in own and own[key].shape == value.shape}
-    problems = [f"{key} is missing" for key in own if key not in theirs and not has_own_start(key)]
-    problems += [f"{key} is unexpected" for key in theirs if key not in own and not has_own_start(key)]
-    problems += [
-        f"{key} is {tuple(value.shape)} instead of {tuple(own[key].shape)}"
-        for key, value in theirs.items()
-        if key in own and key not in taken and not has_own_start(key)
-    ]
-    check_fit(problems, start.info.source, network.info.name)
+    check_fit(own, theirs, start.info.source, network.info.name, has_own_start)
     network.load_state_dict(taken, strict=False)
     facts = {
         "weights": start.info.source,

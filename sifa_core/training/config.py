@@ -1,21 +1,24 @@
-"""Configuration of a training run: frozen, typed, validated; read from YAML with `key=value` overrides."""
+"""Configuration of a training run: frozen, typed, validated; layers of YAML files and KEY=VALUE texts make one."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import json
 import math
+import re
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
-
 from sifa_core.data.motion15.render import LARGEST, SMALLEST
 from sifa_core.errors import ConfigError
+from sifa_core.fields import parse_key_values, unknown_field
 
 T = TypeVar("T")
+ENDINGS = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class ModelConfig:
 
     name: str = "sifa_net_tiny"
     """Registry name of the architecture."""
-    switches: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
     """Fields of the architecture's configuration, e.g. `temporal: none`. The class count follows the data."""
     weights: str = ""
     """Start: empty for random weights, "imagenet", the file of an image network, or a checkpoint of a video network,
@@ -45,6 +48,8 @@ class DataConfig:
     """The same for the validation split."""
     labels: str = ""
     """File of class names: one a line (list, something_v1) or JSON (something_v2)."""
+    frames: str = ""
+    """How pictures in folders of frames are named, e.g. img_{:05d}.jpg; empty to find out."""
     seed: int = 0
     """Seed of motion15's clips."""
     epoch_size: int = 8000
@@ -77,10 +82,13 @@ class DataConfig:
     """Processes that draw or decode clips; 0 for none beside the training process."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "shapes", tuple(map(tuple, self.shapes)))
         _at_least(self, 1, "epoch_size", "val_size", "num_frames", "stride", "crop")
         _at_least(self, 0, "seed", "skip", "ramp_steps", "between_steps", "workers")
         if not 0 <= self.between <= 1:
             raise ConfigError(f"data.between={self.between} is not possible; it lies from 0 to 1.")
+        if any(len(shape) != 2 for shape in self.shapes):
+            raise ConfigError(f"data.shapes={self.shapes} is not possible; it is a list of (height, width).")
         sides = [side for shape in self.shapes for side in shape]
         if self.kind == "motion15" and not all(SMALLEST <= side <= LARGEST for side in sides):
             raise ConfigError(f"data.shapes={self.shapes} is not possible; sides lie from {SMALLEST} to {LARGEST}.")
@@ -186,37 +194,57 @@ def _at_least(config: Any, least: int, *names: str) -> None:
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """Read a YAML file and apply overrides such as "optimizer.lr=0.02" or "model.switches.temporal=none".
+    """Read a recipe and what is laid over it.
 
-    Raises ConfigError for an unreadable file, an unknown key, or a value of the wrong type or outside its range.
+    Args:
+        path: a YAML file. `base: FILE` in it names another, beside it, that it builds on. A value may refer to others:
+            `${data.num_frames}`, `${divide:512,${data.num_frames}}`; they are read when all layers are there.
+        overrides: texts of the form KEY=VALUE (see `sifa_core.fields`) and further YAML files; the later one counts.
+
+    Raises ConfigError for an unreadable file, an unknown field, or a value of the wrong type or outside its range.
     """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    OmegaConf.register_resolver("divide", _divide, replace=True)
+    layers = [to_dict(TrainConfig()), _read(Path(path))]
+    layers += [_read(Path(text)) if text.endswith(ENDINGS) else parse_key_values([text]) for text in overrides]
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise ConfigError(f"The configuration {path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The configuration {path} is not valid YAML.") from error
-    for override in overrides:
-        _override(content, override)
+        content = OmegaConf.to_container(OmegaConf.merge(*layers), resolve=True)
+    except OmegaConfBaseException as error:
+        reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", str(error).splitlines()[0]).rstrip(".")
+        raise ConfigError(f"The configuration {path} cannot be completed: {reason}.") from error
     return from_dict(TrainConfig, content)
 
 
-def _override(content: Any, override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"The override {override!r} is not of the form key=value.")
+def _read(path: Path, above: tuple[Path, ...] = ()) -> Any:
+    """The content of a file over that of the files that it builds on; `above` are those that build on it."""
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     try:
-        value = yaml.safe_load(text) if text.strip() else ""
-    except yaml.YAMLError as error:
-        raise ConfigError(f"The value of the override {override!r} is not valid YAML.") from error
-    *parents, last = key.strip().split(".")
-    for parent in parents:
-        if not isinstance(content, dict):
-            break
-        content = content.setdefault(parent, {})
-    if not isinstance(content, dict):
-        raise ConfigError(f"The override {override!r} leads through a value that has no parts.")
-    content[last] = value
+        content: Any = OmegaConf.load(path)
+    except OSError as error:
+        raise ConfigError(f"The configuration {path} cannot be read: {error.strerror or error}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
+        raise ConfigError(f"The configuration {path} is not valid YAML.") from error
+    if not OmegaConf.is_dict(content):
+        raise ConfigError(f"The configuration {path} must be a set of keys and values.")
+    base = content.pop("base", None)
+    if base is None:
+        return content
+    file = path.parent / str(base)
+    if file in (path, *above):
+        raise ConfigError(f"The configuration {path} builds on itself.")
+    return OmegaConf.merge(_read(file, (path, *above)), content)
+
+
+def _divide(number: int, by: int) -> int:
+    """`${divide:number,by}` in a recipe, for counts that follow from others."""
+    if number % by:
+        raise ConfigError(f"{number} does not divide by {by}; name the value that follows from it in the recipe.")
+    return number // by
 
 
 def from_dict(kind: type[T], content: Any, where: str = "") -> T:
@@ -224,41 +252,48 @@ def from_dict(kind: type[T], content: Any, where: str = "") -> T:
     if not isinstance(content, dict):
         raise ConfigError(f"{where or 'The configuration'} must be a set of keys and values, not {content!r}.")
     hints = typing.get_type_hints(kind)
-    unknown = sorted(str(key) for key in content if key not in hints)
-    if unknown:
-        place = f" in {where}" if where else ""
-        raise ConfigError(f"Unknown key{place}: {', '.join(unknown)}; known are {', '.join(hints)}.")
-    values = {key: _convert(hints[key], value, f"{where}.{key}".lstrip(".")) for key, value in content.items()}
+    if kind is ModelConfig and isinstance(content.get("switches"), dict):  # the name in older runs and checkpoints
+        content = {**content, "fields": {**content["switches"], **content.get("fields", {})}}
+        del content["switches"]
+    if unknown := [key for key in content if key not in hints]:
+        raise unknown_field(unknown, tuple(hints), where or "The configuration")
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        place = f"{where}.{key}".lstrip(".")
+        is_part = dataclasses.is_dataclass(hints[key])
+        values[key] = from_dict(hints[key], value, place) if is_part else _typed(kind, key, hints[key], value, place)
     return kind(**values)
 
 
+def _typed(kind: type, key: str, hint: Any, value: Any, where: str) -> Any:
+    """`value` as the type of the field `key` of `kind`. A flag is no number, and a text is neither."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+    value = "no" if value is False and "no" in choices else value  # as YAML reads a bare no
+    try:
+        merged: Any = OmegaConf.to_container(OmegaConf.merge(_schema(kind), {key: value}))
+        taken = merged[key]
+    except (OmegaConfBaseException, OverflowError):
+        taken = None
+    if taken is None or any(isinstance(value, exact) is not isinstance(taken, exact) for exact in (bool, str)):
+        name = (
+            f"none of {', '.join(choices)}"
+            if choices
+            else f"not of type {hint.__name__ if isinstance(hint, type) else hint}"
+        )
+        raise ConfigError(f"{where}={value!r} is {name}.")
+    return taken
+
+
+@functools.cache
+def _schema(kind: type) -> Any:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.structured(kind)
+
+
 def to_dict(config: Any) -> dict[str, Any]:
-    """The configuration as nested dictionaries."""
-    return dataclasses.asdict(config)
-
-
-def _convert(kind: Any, value: Any, where: str) -> Any:
-    """`value` as `kind`, or ConfigError. YAML reads 1e-4 as text and whole numbers as int; both make a float."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        return from_dict(typing.cast(type, kind), value, where)
-    if origin is Literal:
-        value = "no" if value is False and "no" in arguments else value
-        if value not in arguments:
-            raise ConfigError(f"{where}={value!r} is none of {', '.join(map(str, arguments))}.")
-        return value
-    if origin is tuple and isinstance(value, list | tuple):
-        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
-        if len(kinds) == len(value):
-            return tuple(_convert(kinds[i], part, f"{where}[{i}]") for i, part in enumerate(value))
-    if kind is float and not isinstance(value, bool):
-        try:
-            return float(value)
-        except (TypeError, ValueError, OverflowError):
-            pass
-    base = origin or kind
-    is_flag = isinstance(value, bool) and base is int  # in Python a bool is an int
-    if isinstance(base, type) and base is not tuple and isinstance(value, base) and not is_flag:
-        return value
-    name = getattr(kind, "__name__", str(kind)) if origin is None else str(kind)
-    raise ConfigError(f"{where}={value!r} is not of type {name}.")
+    """The configuration as nested dictionaries, with lists for tuples as in a file."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))

@@ -15,8 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sifa_core.errors import ExportError, SifaError
+from sifa_core.training.run_logger import LOG
 
-LOG = "log.jsonl"
 ENDINGS = (".png", ".svg")
 SMOOTH = 15
 """Log lines that a running mean of the training curves takes, a third of them all at most."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -14,15 +12,17 @@ import yaml
 from accelerate import Accelerator  # type: ignore[import-untyped]
 
 from sifa_core.errors import ConfigError
+from sifa_core.files import write_atomically
 from sifa_core.training.config import TrainConfig, load_config, to_dict
 
 STATE = re.compile(r"state-(\d+)")
 CONFIG = "config.yaml"
 MAY_CHANGE = {
-    "data.workers",
+    *(f"data.{key}" for key in ("workers", "root", "train", "val", "labels")),
     *(f"run.{key}" for key in ("out", "steps", "log_every", "eval_every", "save_every", "resume")),
 }
-"""Keys that may be others when a run goes on. Any other key makes it another run."""
+"""Keys that may be others when a run goes on; any other key makes it another run. Data may lie elsewhere as long as it
+is the same, see `Progress.data`."""
 LISTED_KEYS = 3
 """Keys that an error spells out; it counts the rest."""
 
@@ -33,21 +33,28 @@ class Progress:
 
     processes: int
     """How many make the run: its place in the data and its random numbers belong to that number."""
+    data: str = ""
+    """`ClipDataset.identity` of the training split: the order of its samples belongs to the run."""
     step: int = 0
     metrics: dict[str, Any] | None = None
     """The last validation and, under "step", after which step it was."""
 
     def state_dict(self) -> dict[str, Any]:
         """For resuming a run."""
-        return {"processes": self.processes, "step": self.step, "metrics": self.metrics}
+        return {"processes": self.processes, "data": self.data, "step": self.step, "metrics": self.metrics}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Undo `state_dict`; raises ConfigError if other than `processes` processes made it."""
+        """Undo `state_dict`; raises ConfigError if other than `processes` processes made it, or with other data."""
         before = state.get("processes", self.processes)
         if before != self.processes:
             raise ConfigError(
                 f"The run was made by {before} process(es) and cannot go on with {self.processes}; "
                 "start as many, name another run.out or say run.resume=false."
+            )
+        if state.get("data", self.data) != self.data:
+            raise ConfigError(
+                "The training split has other videos, classes or another order than when the run was begun; "
+                "give it the same list, name another run.out or say run.resume=false."
             )
         self.step, self.metrics = state["step"], state.get("metrics")
 
@@ -64,21 +71,19 @@ def check_config(folder: Path, config: TrainConfig) -> None:
         raise ConfigError(f"{folder} holds another run ({named}{more}); name another run.out or say run.resume=false.")
 
 
-def keep_config(folder: Path, config: TrainConfig) -> None:
+def claim_folder(folder: Path, config: TrainConfig) -> None:
     """Write down whose run is in the folder, and remove the states of another one that it shall not go on with."""
     for path in () if config.run.resume else folder.glob("state-*"):
         shutil.rmtree(path)
-    draft = folder / f"{CONFIG}.part"
-    draft.write_text(yaml.safe_dump(json.loads(json.dumps(to_dict(config)))), encoding="utf-8")
-    os.replace(draft, folder / CONFIG)
+    write_atomically(folder / CONFIG, yaml.safe_dump(to_dict(config)).encode())
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries as one with dotted keys, sequences as lists, as they are after a way through a file."""
+    """Nested dictionaries as one with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return json.loads(json.dumps(flat))
+    return flat
 
 
 def latest_state(folder: Path) -> Path | None:

@@ -103,8 +103,9 @@ def test_rows_hold_the_best_of_both_and_their_difference(analysis: Analysis) -> 
     label, probability = analysis.predictions[0]
     rows = prediction_rows(one, [{"label": "new", "probability": 0.9}, {"label": label, "probability": 0.05}])
     assert rows is not None
-    assert rows[0] == {"label": "new", "values": [None, 0.9], "difference": None}
+    assert rows == sorted(rows, key=lambda row: -max(value or 0.0 for value in row["values"]))
     by_label = {row["label"]: row for row in rows}
+    assert by_label["new"] == {"label": "new", "values": [None, 0.9], "difference": None}
     assert by_label[label]["values"] == [probability, 0.05]
     assert by_label[label]["difference"] == pytest.approx(0.05 - probability)
     assert len(rows) == 6

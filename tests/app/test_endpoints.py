@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,38 +13,29 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from app.page import build_page
-from app.server import LAUNCH
 from app.service import Service
-from app.temporary import private_folder
 from sifa_core import predict_video
 from sifa_core.models import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
+from tests.serving import Served, served
 
 CLIP = EXAMPLE_CLIPS / "earth_rotates.mp4"
 
 
 @pytest.fixture(scope="module")
-def served(model: VideoModel) -> Iterator[tuple[str, Service, Path]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    service = Service(model)
-    with private_folder() as folder:
-        page = build_page(service).queue(api_open=False)
-        _, url, _ = page.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **LAUNCH)
-        yield url, service, folder
-        page.close(verbose=False)
+def page(model: VideoModel) -> Iterator[Served]:
+    with served(Service(model)) as page:
+        yield page
 
 
 @pytest.fixture(scope="module")
-def client(served: tuple[str, Service, Path]) -> Client:
-    return Client(served[0], verbose=False)
+def client(page: Served) -> Client:
+    return Client(page.address, verbose=False)
 
 
-def test_predict_of_an_example_gives_the_models_own_numbers(client: Client, served: tuple[str, Service, Path]) -> None:
+def test_predict_of_an_example_gives_the_models_own_numbers(client: Client, page: Served) -> None:
     answer = client.predict(example="earth_rotates", api_name="/predict")
-    service = served[1]
+    service = page.service
     analysis = service.analysis(service.open_example("earth_rotates"))
     assert answer["clip"] == {"name": "earth_rotates.mp4", "sha256": analysis.clip.sha256}
     assert answer["model"] == {"name": "sifa_net_tiny", "status": "own", "sha256": analysis.info.sha256}
@@ -54,24 +44,22 @@ def test_predict_of_an_example_gives_the_models_own_numbers(client: Client, serv
     assert answer["predictions"][0]["probability"] == pytest.approx(video[0][1])
 
 
-def test_predict_of_an_upload_equals_that_of_the_same_example(
-    client: Client, served: tuple[str, Service, Path]
-) -> None:
-    kept = len(served[1].cache)
+def test_predict_of_an_upload_equals_that_of_the_same_example(client: Client, page: Served) -> None:
+    kept = len(page.service.cache)
     uploaded = client.predict(handle_file(str(CLIP)), top=15, api_name="/predict")
     example = client.predict(example="earth_rotates", top=15, api_name="/predict")
     assert len(uploaded["predictions"]) == 15
     assert uploaded["clip"]["sha256"] == example["clip"]["sha256"]
     for ours, theirs in zip(uploaded["predictions"], example["predictions"], strict=True):
         assert ours["probability"] == pytest.approx(theirs["probability"], abs=1e-6)
-    assert len(served[1].cache) <= kept + 1  # the example; an API caller's clip is not kept
+    assert len(page.service.cache) <= kept + 1  # the example; an API caller's clip is not kept
 
 
-def test_explain_gives_the_analysis_numbers(client: Client, served: tuple[str, Service, Path]) -> None:
+def test_explain_gives_the_analysis_numbers(client: Client, page: Served) -> None:
     answer = client.predict(
         example="earth_rotates", frame=2, x=100.5, y=60, layer="res4.1", levels=2, api_name="/explain"
     )
-    analysis = served[1].analysis(served[1].open_example("earth_rotates"))
+    analysis = page.service.analysis(page.service.open_example("earth_rotates"))
     points = analysis.sampling_points((2, 100.5, 60), "res4.1", 2)
     selected = answer["sampling_points"]["selected"]
     assert len(selected["points"]) == 81
@@ -115,13 +103,13 @@ def test_a_text_file_is_refused_in_one_sentence(client: Client, tmp_path: Path) 
         client.predict(handle_file(str(path)), api_name="/predict")
 
 
-def test_an_address_is_not_fetched(client: Client, served: tuple[str, Service, Path]) -> None:
+def test_an_address_is_not_fetched(client: Client, page: Served) -> None:
     with pytest.raises(AppError, match="fetches nothing from addresses"):
-        client.predict(handle_file(f"{served[0]}theme.css"), api_name="/predict")
+        client.predict(handle_file(f"{page.address}theme.css"), api_name="/predict")
 
 
-def test_a_file_of_the_server_is_not_read(served: tuple[str, Service, Path]) -> None:
-    url = served[0]
+def test_a_file_of_the_server_is_not_read(page: Served) -> None:
+    url = page.address
     with urllib.request.urlopen(f"{url}config") as response:
         functions = json.load(response)["dependencies"]
     number = next(function["id"] for function in functions if function["api_name"] == "predict")
@@ -131,36 +119,34 @@ def test_a_file_of_the_server_is_not_read(served: tuple[str, Service, Path]) -> 
         f"{url}gradio_api/queue/join", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     urllib.request.urlopen(request).close()
-    with urllib.request.urlopen(f"{url}gradio_api/queue/data?session_hash=forged", timeout=20) as stream:
+    with urllib.request.urlopen(f"{url}gradio_api/queue/data?session_hash=forged", timeout=60) as stream:
         events = [json.loads(line[6:]) for line in stream.read().decode().splitlines() if line.startswith("data: ")]
     (done,) = (event for event in events if event["msg"] == "process_completed")
     assert done["success"] is False
     assert "sha256" not in json.dumps(done)
 
 
-def test_callers_at_the_same_time_get_the_answers_to_their_own_questions(served: tuple[str, Service, Path]) -> None:
+def test_callers_at_the_same_time_get_the_answers_to_their_own_questions(page: Served) -> None:
     names = ["earth_rotates", "cockatoo_moves_right", "person_jumping_jacks", "person_walks_left_close"]
 
     def ask(name: str) -> str:
-        return Client(served[0], verbose=False).predict(example=name, api_name="/predict")["clip"]["name"]
+        return Client(page.address, verbose=False).predict(example=name, api_name="/predict")["clip"]["name"]
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(ask, names)) == [f"{name}.mp4" for name in names]
 
 
-def test_uploads_lie_in_the_private_folder_only(
-    client: Client, served: tuple[str, Service, Path], tmp_path: Path
-) -> None:
+def test_uploads_lie_in_the_private_folder_only(client: Client, page: Served, tmp_path: Path) -> None:
     path = tmp_path / "unmistakable.mp4"
     shutil.copy(CLIP, path)
     client.predict(handle_file(str(path)), api_name="/predict")
-    assert [found.name for found in served[2].rglob("unmistakable.mp4")] == ["unmistakable.mp4"]
+    assert [found.name for found in page.folder.rglob("unmistakable.mp4")] == ["unmistakable.mp4"]
 
 
 @pytest.mark.parametrize("path", ["monitoring", "gradio_api/file=/etc/passwd", "gradio_api/file=pyproject.toml"])
-def test_nothing_else_is_served(served: tuple[str, Service, Path], path: str) -> None:
+def test_nothing_else_is_served(page: Served, path: str) -> None:
     try:
-        with urllib.request.urlopen(f"{served[0]}{path}") as response:
+        with urllib.request.urlopen(f"{page.address}{path}") as response:
             status = response.status
     except urllib.error.HTTPError as error:
         status = error.code

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from app.main import REPOSITORY, make_importable, parse
+from app.main import ROOT, make_importable
+from sifa_core.cli import main
+from sifa_core.commands import app
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -23,38 +27,58 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_defaults() -> None:
-    options = parse([], {})
+@pytest.fixture
+def parse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., argparse.Namespace]:
+    """parse(*arguments, **environment): the options that the page would be served with."""
+
+    def parse(*arguments: str, **environment: str) -> argparse.Namespace:
+        served: list[argparse.Namespace] = []
+        monkeypatch.setattr(app, "_serve", served.append)
+        for name in ("SIFA_MODEL", "GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT"):
+            monkeypatch.setenv(name, environment.get(name, ""))
+        assert main(["app", *arguments]) == 0
+        return served[0]
+
+    return parse
+
+
+Parse = Callable[..., argparse.Namespace]
+
+
+def test_defaults(parse: Parse) -> None:
+    options = parse()
     assert (options.model, options.host, options.port, options.device) == ("sifa_net_tiny", "127.0.0.1", 7860, "auto")
 
 
-def test_environment_counts_and_options_win() -> None:
+def test_environment_counts_and_options_win(parse: Parse) -> None:
     environment = {"SIFA_MODEL": "mine.pth", "GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "8000"}
-    options = parse([], environment)
+    options = parse(**environment)
     assert (options.model, options.host, options.port) == ("mine.pth", "0.0.0.0", 8000)
-    options = parse(["--model", "other", "--host", "::1", "--port", "9000", "--device", "cpu"], environment)
+    options = parse("--model", "other", "--host", "::1", "--port", "9000", "--device", "cpu", **environment)
     assert (options.model, options.host, options.port, options.device) == ("other", "::1", 9000, "cpu")
 
 
-def test_models_to_compare_with_add_up() -> None:
-    assert parse([], {}).compare == []
-    assert parse(["--compare", "a.safetensors", "--compare", "sifa_net_tiny"], {}).compare == [
+def test_models_to_compare_with_add_up(parse: Parse) -> None:
+    assert parse().compare == []
+    assert parse("--compare", "a.safetensors", "--compare", "sifa_net_tiny").compare == [
         "a.safetensors",
         "sifa_net_tiny",
     ]
 
 
-@pytest.mark.parametrize("arguments", [["--port", "0"], ["--port", "x"], ["--port", "70000"], ["--device", "tpu"]])
-def test_a_wrong_option_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("port", ["0", "x", "70000"])
+def test_a_wrong_option_is_one_line(parse: Parse, port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        parse(arguments, {})
-    assert capsys.readouterr().err.count("\n") == 1
+        parse("--port", port)
+    assert capsys.readouterr().err == (
+        f"error: argument --port: {port!r} is no port; ports run from 1 to 65535; see sifa app --help\n"
+    )
 
 
-def test_the_repository_replaces_the_app_folder_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [str(REPOSITORY / "app"), "/elsewhere"])
+def test_the_root_replaces_the_app_folder_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(ROOT / "app"), "/elsewhere"])
     make_importable()
-    assert sys.path == [str(REPOSITORY), "/elsewhere"]
+    assert sys.path == [str(ROOT), "/elsewhere"]
 
 
 @pytest.mark.slow
@@ -64,6 +88,7 @@ def test_a_bad_model_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert missing.stderr == "error: There is no checkpoint file none.safetensors.\n"
     compared = run("app/main.py", "--compare", str(tmp_path / "none.safetensors"))
     assert (compared.returncode, compared.stderr) == (2, missing.stderr)
+    assert run("-m", "sifa_core", "app", "--device", "tpu").stderr.startswith("error: There is no device 'tpu';")
     unknown = run("-m", "app.main", SIFA_MODEL="resnet")
     assert unknown.returncode == 2
     assert unknown.stderr.startswith("error: There is no model named 'resnet'; choose one of ")

@@ -96,8 +96,8 @@ def test_a_very_wide_clip_is_reduced_further_in_one_reading(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = []
-    scan = decode.survey
-    monkeypatch.setattr(decode, "survey", lambda *given, **more: passes.append(given) or scan(*given, **more))
+    scan = decode.scan_video
+    monkeypatch.setattr(decode, "scan_video", lambda *given, **more: passes.append(given) or scan(*given, **more))
     clip, _ = service.read(write_video(tmp_path / "wide.mp4", 2048, 360))
     assert len(passes) == 1, "the side follows from the video's own, before any picture is made"
     assert clip.height < 300

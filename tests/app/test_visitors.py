@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import resource
-import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -15,12 +14,10 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 
-from app.page import build_page
-from app.server import LAUNCH
 from app.service import EvictedError, Service
-from app.temporary import private_folder
 from sifa_core import Clip, analyze, read_clip
 from sifa_core.models import VideoModel
+from tests.serving import served
 
 VISITORS = 20
 ROOM_FOR = 5
@@ -76,14 +73,8 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def address(model: VideoModel) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with private_folder():
-        page = build_page(Service(model)).queue(api_open=False)
-        _, url, _ = page.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **LAUNCH)
-        yield url
-        page.close(verbose=False)
+    with served(Service(model)) as page:
+        yield page.address
 
 
 def test_uploads_of_twenty_at_once_get_their_own_answers(address: str, videos: list[Path], model: VideoModel) -> None:

@@ -13,4 +13,4 @@ def test_a_missing_compiler_is_a_line_of_the_report(monkeypatch: pytest.MonkeyPa
         raise BuildError("the NVRTC library was not found")
 
     monkeypatch.setattr(gpu_check.nvrtc, "version", missing)
-    assert gpu_check._compiler() == "no compiler: the NVRTC library was not found"
+    assert gpu_check.compiler() == "no compiler: the NVRTC library was not found"

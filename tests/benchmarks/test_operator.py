@@ -36,8 +36,18 @@ def test_work_of_one_place_counted_by_hand() -> None:
     assert both.operations == 22 + 62
 
 
+def test_nothing_is_faster_than_its_multiply_adds() -> None:
+    found = ceilings.measure()
+    assert min(found) > 0
+    assert ceilings.limit((1, 2, 3, 4), 3, found) == 2 * 6 * 2 * 3 * 4 * 9 / found.compute
+
+
 def test_shares_are_rates_over_ceilings() -> None:
-    shares = ceilings.shares(ceilings.Work(10.0, 20.0, 40.0), 2.0, ceilings.Ceilings(10.0, 100.0, 50.0))
+    shares = ceilings.shares(
+        ceilings.Work(10.0, 20.0, 40.0),
+        2.0,
+        ceilings.Ceilings(memory=10.0, second_level=0.0, cache=100.0, compute=50.0),
+    )
     assert shares == {"compute": 0.1, "memory": 1.0, "cache": 0.2}
 
 

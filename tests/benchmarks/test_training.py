@@ -12,7 +12,7 @@ from sifa_core.training import load_config
 @pytest.fixture
 def recipe(tmp_path):
     content = {
-        "model": {"switches": {"width": 4, "layers": [1, 1, 1, 1]}},
+        "model": {"fields": {"width": 4, "layers": [1, 1, 1, 1]}},
         "data": {"crop": 32, "num_frames": 4, "workers": 0},
         "run": {"batch": 2},
     }

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image, ImageColor
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.browser.chromium import open_browser
 from tests.browser.conftest import SIZES
 from tests.browser.steps import VIEWER, open_example, settle, wait_for_viewer
-from tests.conftest import launch_browser
 
 EXAMPLE = "person_walks_left_close"
 STATE = "{layer: 'res4.1', levels: 2, t: 1, x: 140, y: 140}"
@@ -46,8 +46,7 @@ addEventListener('mousemove', ({clientX, clientY}) => {
 
 def main(address: str, folder: Path) -> None:
     """Write a picture for each of LOOKS and TABS, charts.jpg, and tour.gif."""
-    with sync_playwright() as playwright:
-        browser = launch_browser(playwright)
+    with open_browser() as browser:
         for name, size, scheme in LOOKS:
             page = visit(browser, address, size, scheme)
             save(page, folder / f"{name}.jpg")
@@ -68,7 +67,6 @@ def main(address: str, folder: Path) -> None:
         film = Film(visit(browser, address))
         show_around(film)
         film.save(folder / "tour.gif")
-        browser.close()
 
 
 def visit(browser: Browser, address: str, size: str = "desktop", scheme: str = "light") -> Page:

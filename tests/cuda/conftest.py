@@ -60,7 +60,7 @@ def make_problem() -> Callable[..., tuple[torch.Tensor, ...]]:
         bad = torch.tensor([float("nan"), float("inf"), -float("inf"), 1e30, -1e30, 2.0**31, -1.0, 0.0, 1.0, 300.0])
         which = torch.randint(offset.numel(), (3 * len(bad),), generator=generator)
         offset.flatten()[which] = bad.repeat(3)
-        grad_weights = torch.randn(shape[0], settings.groups * settings.taps, *shape[2:], generator=generator)
+        grad_weights = torch.randn(shape[0], settings.taps, *shape[2:], generator=generator)
         return query.to(dtype), memory.to(dtype), offset, grad.to(dtype), grad_weights.to(dtype)
 
     return make

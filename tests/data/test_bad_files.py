@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sifa_core.data import Limits, opening, read_clip
+from sifa_core.data import Limits, container, read_clip
 from sifa_core.errors import (
     BrokenVideoError,
     ClipError,
@@ -239,11 +239,11 @@ def test_permission_error_of_the_system_is_told(videos, monkeypatch):
 def test_a_list_of_files_reads_none_of_them(videos, monkeypatch):
     """Even if its format were allowed. The control shows that the list works where nothing forbids it."""
     path = _playlist("ffconcat version 1.0\nfile '{target}'\n", "list.mp4")(videos)
-    monkeypatch.setitem(opening._OPTIONS, "format_whitelist", "concat,mpegts")
-    monkeypatch.setitem(opening._OPTIONS, "safe", "0")
+    monkeypatch.setitem(container._OPTIONS, "format_whitelist", "concat,mpegts")
+    monkeypatch.setitem(container._OPTIONS, "safe", "0")
     with pytest.raises(NotAVideoError):
         read_clip(path)
-    monkeypatch.setitem(opening._OPTIONS, "protocol_whitelist", "file")
+    monkeypatch.setitem(container._OPTIONS, "protocol_whitelist", "file")
     assert read_clip(path).source.num_frames == 20
 
 
@@ -288,7 +288,7 @@ def test_pictures_that_grow_are_stopped_while_decoding(videos):
 def test_a_slow_decoder_is_stopped(videos, monkeypatch):
     """The clock is asked between packets, so a file cannot hold a worker for long."""
     now = iter(range(10_000))
-    monkeypatch.setattr(opening.time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(container.time, "monotonic", lambda: float(next(now)))
     with pytest.raises(ClipTooLargeError, match=r"walk\.mp4 takes longer than the limit of 20 s to read\."):
         read_clip(videos.write("walk.mp4", 60), limits=Limits(max_decode_seconds=20))
 

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 import torch
 
-from sifa_core.data import decode, opening
+from sifa_core.data import container, decode
 from sifa_core.data.datasets import DatasetError, Failures, MotionDataset, View, collate, open_dataset
-from sifa_core.data.datasets.formats import read_list, read_names
+from sifa_core.data.datasets.formats import read_list
+from sifa_core.data.datasets.names import read_names
 from sifa_core.data.limits import DATASET_LIMITS, Limits
 from sifa_core.data.motion15 import MotionConfig, render
 from sifa_core.data.motion15.writer import _write_mp4
 from sifa_core.errors import ConfigError
-from sifa_core.training.stream import EpochSampler, StreamSampler, make_loader
+from sifa_core.training.loading import EndlessSampler, EpochSampler, make_loader
 
 TRAIN = View(4, 2, 32, (36, 48), seed=1)
 TEST = View(4, 2, 32, training=False, clips=2, crops=3)
@@ -60,7 +61,7 @@ def test_lists_with_names_and_header(videos, tmp_path):
     data = open_dataset("list", str(listing), root=str(videos), labels=str(labels), view=TRAIN)
     assert [entry.label for entry in data.entries] == [2, 0]
     assert data.labels == ("jumping", "sitting", "running")
-    assert read_list(listing, videos)[1] == ("jumping", "running")
+    assert read_list(listing, videos).labels == ("jumping", "running")
 
 
 def test_kinetics_csv_flat_and_in_folders(tmp_path):
@@ -183,7 +184,7 @@ def test_a_training_crop_shows_as_much_as_in_the_papers_ratio(tmp_path):
 def test_videos_of_a_data_set_may_be_longer_and_slower_than_those_of_the_page(tmp_path, monkeypatch):
     monkeypatch.setattr(decode, "Limits", lambda: pytest.fail("the limits of the page are for the page"))
     now = itertools.count(step=1000)
-    monkeypatch.setattr(opening.time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(container.time, "monotonic", lambda: float(next(now)))
     frames = np.zeros((70, 32, 32, 3), np.uint8)
     _write_mp4(tmp_path / "long.mp4", frames, 1)  # 70 s, beyond the page's 60
     (tmp_path / "one.txt").write_text("long.mp4 0\n")
@@ -268,14 +269,14 @@ def test_other_errors(tmp_path):
 
 
 def test_stream_is_the_same_however_it_is_shared():
-    whole = [key for batch in StreamSampler(10, 6, seed=3, batches=5) for key in batch]
-    parts = [list(StreamSampler(10, 3, seed=3, batches=5, rank=rank, world=2)) for rank in (0, 1)]
+    whole = [key for batch in EndlessSampler(10, 6, seed=3, batches=5) for key in batch]
+    parts = [list(EndlessSampler(10, 3, seed=3, batches=5, rank=rank, world=2)) for rank in (0, 1)]
     assert [key for pair in zip(*parts, strict=True) for batch in pair for key in batch] == whole
     assert [position for _, position in whole] == list(range(30))
     epochs = [sorted(index for index, _ in whole[first : first + 10]) for first in (0, 10, 20)]
     assert epochs == [list(range(10))] * 3
     assert [index for index, _ in whole[:10]] != [index for index, _ in whole[10:20]]
-    later = [key for batch in StreamSampler(10, 6, seed=3, start=2, batches=3) for key in batch]
+    later = [key for batch in EndlessSampler(10, 6, seed=3, start=2, batches=3) for key in batch]
     assert later == whole[12:]
 
 

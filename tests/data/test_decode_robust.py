@@ -12,7 +12,7 @@ import av.container
 import numpy as np
 import pytest
 
-from sifa_core.data import Clip, Limits, passes, read_clip
+from sifa_core.data import Clip, Limits, decoding, read_clip
 from sifa_core.errors import ClipError
 
 SOURCES = {
@@ -66,8 +66,8 @@ def test_the_library_failing_at_the_end_loses_no_frame(videos, monkeypatch):
             yield from original(self.container, stream)
             raise IndexError("list index out of range")
 
-    real = passes._packets
-    monkeypatch.setattr(passes, "_packets", lambda file, container, stream: real(file, Failing(container), stream))
+    real = decoding._packets
+    monkeypatch.setattr(decoding, "_packets", lambda file, container, stream: real(file, Failing(container), stream))
     clip = read_clip(path, 20, start=0, stride=1)
     assert videos.numbers_of(clip.frames) == list(range(20))
     assert clip.source.warnings == ("Parts of the file are damaged; 20 frames could be decoded.",)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sifa_core.data import read_clip
-from sifa_core.data.opening import display_name, short_name
+from sifa_core.data.container import display_name, short_name
 from sifa_core.errors import ClipError
 
 RED, GREEN, BLUE, WHITE, GREY = (200, 40, 40), (40, 170, 60), (40, 60, 190), (235, 235, 235), (128, 128, 128)

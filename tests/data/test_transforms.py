@@ -72,9 +72,11 @@ def test_nothing_is_cropped_and_nothing_moves():
 
 def test_normalize_is_the_formula(frames):
     expected = (frames.astype(np.float64) / 255 - np.array(MEAN)) / np.array(STD)
-    found = normalize(frames, MEAN, STD)
+    found = normalize(torch.from_numpy(frames), MEAN, STD)
     assert found.shape == (3, 3, 300, 400)
     np.testing.assert_allclose(found.numpy(), expected.transpose(3, 0, 1, 2), atol=1e-5)
+    clips = torch.from_numpy(np.stack([frames, frames[::-1]]))
+    assert torch.equal(normalize(clips, MEAN, STD), torch.stack((found, found.flip(1))))
 
 
 def test_read_only_frames_are_taken_as_they_are(frames, recwarn):

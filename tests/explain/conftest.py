@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 
 from sifa_core.data import Clip
 from sifa_core.explain.explanation import Explanation, analyze
 from sifa_core.models import VideoModel
-from sifa_core.models.checkpoint import untrained_model
+from tests.small_models import model_with_offsets
 
 HEIGHT, WIDTH = 90, 130
 """Not multiples of the model's stride, so that pixels per cell are no whole numbers."""
@@ -25,16 +24,7 @@ def clip() -> Clip:
 
 @pytest.fixture(scope="session")
 def model() -> VideoModel:
-    """The untrained tiny model with random offsets and open residual branches."""
-    model = untrained_model("sifa_net_tiny").eval()
-    generator = torch.Generator().manual_seed(3)
-    for layer in model.sifa_layers().values():
-        torch.nn.init.normal_(layer.offset.conv.weight, std=0.05, generator=generator)
-        torch.nn.init.normal_(layer.offset.conv.bias, std=0.4, generator=generator)
-    for block in model.modules():
-        if hasattr(block, "bn3"):
-            torch.nn.init.ones_(block.bn3.weight)
-    return model
+    return model_with_offsets()
 
 
 @pytest.fixture(scope="session")

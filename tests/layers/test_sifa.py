@@ -6,7 +6,7 @@ from torch import nn
 
 from sifa_core.errors import ConfigError
 from sifa_core.layers import SIFA, TemporalConfig, build_temporal, temporal_names
-from sifa_core.layers.offsets import build_offset_estimator, motion_saliency_map
+from sifa_core.layers.offset_estimators import build_offset_estimator, motion_saliency_map
 
 
 def maps(frames: int = 3, clips: int = 1, channels: int = 6, height: int = 7, width: int = 9) -> torch.Tensor:

@@ -9,6 +9,7 @@ import huggingface_hub
 import pytest
 import safetensors.torch
 import torch
+from safetensors import safe_open
 
 from sifa_core.errors import CheckpointError, ConfigError, UnknownNameError
 from sifa_core.models import checkpoint as module
@@ -143,7 +144,7 @@ def test_unknown_switch_in_a_file(tmp_path):
     path = tmp_path / "odd.safetensors"
     config = json.dumps({"name": "sifa_net_tiny", "switches": {"wings": 2}})
     safetensors.torch.save_file({"weight": torch.zeros(2)}, path, {"config": config})
-    with pytest.raises(ConfigError, match="no switch wings"):
+    with pytest.raises(ConfigError, match="no field wings"):
         load_model(path)
 
 
@@ -179,9 +180,9 @@ def test_files_of_another_kind_are_one_sentence(tmp_path, state, config, labels,
 @pytest.mark.parametrize(
     ("switches", "message"),
     [
-        ({"name": "sifa_net_r50"}, "no switch name"),
-        ({"preset": "official"}, "no switch preset"),
-        ({"weights": "other.pth"}, "no switch weights"),
+        ({"name": "sifa_net_r50"}, "no field name"),
+        ({"preset": "official"}, "no field preset"),
+        ({"weights": "other.pth"}, "no field weights"),
         ({"kernel_size": 3.0}, "kernel_size=3.0 is not possible"),
         ({"kernel_size": True}, "kernel_size=True is not possible"),
     ],
@@ -260,3 +261,32 @@ def test_a_malformed_proxy_is_one_sentence(monkeypatch, tmp_path):
 def test_malformed_hub_names_are_one_sentence():
     with pytest.raises(CheckpointError, match="is no repository name"):
         load_model("hf://some one/sifa/x/y")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name", "beside"),
+    [
+        ("_orig_mod.", "a.pth", {}),
+        ("module._orig_mod.", "a.pt", {}),
+        ("_orig_mod.module.", "a.bin", {}),
+        ("model.", "a.ckpt", {"pytorch-lightning_version": "2.5.0", "epoch": 3}),
+        ("net._orig_mod.", "b.ckpt", {"pytorch-lightning_version": "2.5.0"}),
+    ],
+)
+def test_what_wrappers_put_into_names_is_taken_off(tmp_path, prefix, name, beside):
+    """Files of compiled and distributed models, and of Lightning, whose network is an attribute of its module."""
+    plain = create_model("sifa_net_tiny", num_classes=4)
+    state = {f"{prefix}{key}": value for key, value in plain.state_dict().items()}
+    torch.save({"state_dict": state} | beside, tmp_path / name)
+    again = load_model(tmp_path / name, architecture="sifa_net_tiny")
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in plain.state_dict().items())
+
+
+def test_a_compiled_part_is_saved_under_plain_names(tmp_path):
+    model = create_model("sifa_net_tiny", num_classes=4)
+    names = set(model.state_dict())
+    model.layer4 = torch.compile(model.layer4)
+    assert set(model.state_dict()) != names
+    save_checkpoint(tmp_path / "a.safetensors", model)
+    with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
+        assert set(file.keys()) == names

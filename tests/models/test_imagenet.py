@@ -8,8 +8,7 @@ import torch.nn.functional as F
 
 from sifa_core.errors import CheckpointError, ConfigError
 from sifa_core.models import create_model, save_checkpoint
-from sifa_core.models.image_names import resnet_names, swin_names
-from sifa_core.models.imagenet import SOURCES
+from sifa_core.models.imagenet import SOURCES, resnet_names, swin_names
 
 RESNETS = {"sifa_net_r50": ((3, 4, 6, 3), 25_557_032), "sifa_net_r101": ((3, 4, 23, 3), 44_549_160)}
 SWINS = {

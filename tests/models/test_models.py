@@ -212,7 +212,7 @@ def test_integer_input_is_refused():
 @pytest.mark.parametrize(
     ("switches", "message"),
     [
-        ({"heads": 4}, "has no switch heads"),
+        ({"heads": 4}, "has no field heads"),
         ({"layers": (1, 2)}, "layers="),
         ({"layers": (1, 2, 0, 1)}, r"layers\[2\]=0"),
         ({"layers": 4}, "layers=4 is not possible; it is a list"),

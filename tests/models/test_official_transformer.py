@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sifa_core.errors import CheckpointError
 from sifa_core.models import create_model
-from sifa_core.models.official_transformer import convert_official_transformer
+from sifa_core.models.official import official_architecture
+from sifa_core.models.official_transformer import OfficialSIFA, convert_official_transformer
 from tests.models.plain_swin import plain_swin
 
 DEPTHS, HEADS, WINDOW, SIDE, FRAMES = (2, 2, 2, 2), (1, 2, 4, 8), 2, 64, 3
@@ -152,3 +153,23 @@ def test_other_checkpoints_are_refused(authors):
     other = {**authors, "layers.1.blocks.0.def_cor.weight": torch.ones(8, 3, 3, 3)}
     with pytest.raises(CheckpointError, match=r"layers.1.blocks.0.def_cor.weight is not 1/8"):
         convert_official_transformer(other)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_the_kernel_size_is_read_from_the_frozen_scale(authors, size):
+    """Their settings name a size for each stage; the tensor alone tells which one the network was built with."""
+    state = {
+        name: value[:, :, :1, :1].expand(-1, -1, size, size) if name.endswith("def_cor.weight") else value
+        for name, value in authors.items()
+    }
+    _, fields = official_architecture(state)
+    assert fields["kernel_size"] == size
+    model = create_model("sifa_transformer_t", preset="official", **SMALL, kernel_size=fields["kernel_size"])
+    layer = next(module for module in model.modules() if isinstance(module, OfficialSIFA))
+    assert layer.kernel_size == size
+    mixed = state | {
+        name: value[:, :, :1, :1] for name, value in authors.items() if name.startswith("layers.0.blocks.0.def")
+    }
+    if size != 1:
+        with pytest.raises(CheckpointError, match=rf"kernels of sizes \[1, {size}\]; here they share one size"):
+            official_architecture(mixed)

@@ -9,11 +9,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sifa_core.data import Clip
 from sifa_core.errors import ConfigError, ModelError, QueryError
-from sifa_core.explain.class_evidence import grad_cam
+from sifa_core.explain.class_evidence import grad_cam, stage_gradients
 from sifa_core.explain.explanation import analyze
 from sifa_core.explain.trace import Trace
 from sifa_core.layers import temporal_names
-from sifa_core.layers.registry import OFFSET_SOURCES
+from sifa_core.layers.temporal import OFFSET_SOURCES
 from sifa_core.models import create_model, load_model, model_names, save_checkpoint
 from tests.models.plain_swin import plain_swin
 from tests.payloads import payload_of
@@ -260,7 +260,7 @@ def test_grad_cam_is_gradients_times_activations(analysis, stage):
         gradient = torch.autograd.grad(logit, kept["map"])[0]
     assert kept["map"].ndim == 4
     expected = (gradient.mean((2, 3), keepdim=True) * kept["map"]).sum(1).clamp(min=0).detach().numpy()
-    found = grad_cam(model, analysis.video, stage, 3)
+    found = grad_cam(stage_gradients(model, analysis.video, 3)[stage])
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
     assert found.max() > 0
 
@@ -278,7 +278,7 @@ def test_figures_files_and_the_page_work_on_it(analysis, tmp_path):
 @pytest.mark.parametrize(
     ("switches", "message"),
     [
-        ({"heads": 4}, "has no switch heads"),
+        ({"heads": 4}, "has no field heads"),
         ({"layers": (1, 2)}, "layers="),
         ({"width": 0}, "width=0"),
         ({"width": 100, "head_width": 32}, "head_width=32"),

@@ -66,35 +66,31 @@ def _loops(
     memory: torch.Tensor,
     offset: torch.Tensor,
     kernel_size: int,
-    dilation: int,
-    groups: int,
     scale: str,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The definition in Python numbers, one at a time, sharing nothing with the package."""
     batch, channels, height, width = query.shape
-    taps, per_group = kernel_size**2, channels // groups
-    aggregate, weights = torch.zeros_like(query), query.new_zeros(batch, groups * taps, height, width)
+    taps = kernel_size**2
+    aggregate, weights = torch.zeros_like(query), query.new_zeros(batch, taps, height, width)
     q, m, d = query.tolist(), memory.tolist(), offset.tolist()
     for n in range(batch):
         for y in range(height):
             for x in range(width):
-                for g in range(groups):
-                    mine = range(g * per_group, (g + 1) * per_group)
-                    samples, logits = [], []
-                    for i in range(taps):
-                        at_y = y + (i // kernel_size - kernel_size // 2) * dilation + d[n][2 * i][y][x]
-                        at_x = x + (i % kernel_size - kernel_size // 2) * dilation + d[n][2 * i + 1][y][x]
-                        sample = [_bilinear(m[n][c], at_y, at_x) for c in mine]
-                        product = sum(q[n][c][y][x] * value for c, value in zip(mine, sample, strict=True))
-                        samples.append(sample)
-                        logits.append(product if scale == "none" else product / per_group)
-                    if scale == "softmax":
-                        powers = [math.exp(logit - max(logits)) for logit in logits]
-                        logits = [power / sum(powers) for power in powers]
-                    for i, weight in enumerate(logits):
-                        weights[n, g * taps + i, y, x] = weight
-                    for j, c in enumerate(mine):
-                        aggregate[n, c, y, x] = sum(w * s[j] for w, s in zip(logits, samples, strict=True))
+                samples, logits = [], []
+                for i in range(taps):
+                    at_y = y + i // kernel_size - kernel_size // 2 + d[n][2 * i][y][x]
+                    at_x = x + i % kernel_size - kernel_size // 2 + d[n][2 * i + 1][y][x]
+                    sample = [_bilinear(m[n][c], at_y, at_x) for c in range(channels)]
+                    product = sum(q[n][c][y][x] * value for c, value in enumerate(sample))
+                    samples.append(sample)
+                    logits.append(product if scale == "none" else product / channels)
+                if scale == "softmax":
+                    powers = [math.exp(logit - max(logits)) for logit in logits]
+                    logits = [power / sum(powers) for power in powers]
+                for i, weight in enumerate(logits):
+                    weights[n, i, y, x] = weight
+                for c in range(channels):
+                    aggregate[n, c, y, x] = sum(w * s[c] for w, s in zip(logits, samples, strict=True))
     return aggregate, weights
 
 

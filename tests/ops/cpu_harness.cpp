@@ -1,5 +1,5 @@
 // Runs the CPU kernels on one problem read from a file, on arrays allocated to the byte, for the sanitizers:
-// cpu_harness PROBLEM, which holds twelve whole numbers of `Problem`, its factor, then query, memory, offset, gradients.
+// cpu_harness PROBLEM, which holds ten whole numbers of `Problem`, its factor, then query, memory, offset, gradients.
 
 #include <cstdio>
 #include <vector>
@@ -25,20 +25,22 @@ int main(int count, char **words) {
     Problem problem;
     if (!file || std::fread(&problem, sizeof problem, 1, file) != 1) return 2;
     const int64_t places = problem.images * problem.places(), maps = places * problem.channels;
-    const int64_t all_weights = places * problem.groups * problem.taps(), offsets = places * 2 * problem.taps();
-    Array<STORE> query(maps), memory(maps), grad(maps), grad_weights(all_weights);
-    Array<float> offset(offsets);
+    const int64_t all_weights = places * problem.taps(), offsets = places * 2 * problem.taps();
+    Array<STORE> query(maps), grad(maps), grad_weights(all_weights);
+    Array<float> memory(maps), offset(offsets);
     if (!query.read(file) || !memory.read(file) || !offset.read(file) || !grad.read(file) || !grad_weights.read(file))
         return 3;
     std::fclose(file);
     Array<STORE> aggregate(maps), weights(all_weights), grad_query(maps);
     Array<float> grad_memory(maps), grad_offset(offsets), grad_logits(all_weights);
-    if (forward(problem, query.data, memory.data, offset.data, aggregate.data, weights.data)) return 4;
-    if (backward(problem, grad.data, grad_weights.data, query.data, memory.data, offset.data, weights.data,
-                 grad_query.data, grad_memory.data, grad_offset.data, grad_logits.data))
-        return 5;
-    double total = 0;
-    for (int64_t i = 0; i < maps; ++i) total += double(load(aggregate.data[i])) + double(grad_memory.data[i]);
-    std::printf("%.6f\n", total);
+    if (forward<float, STORE>(problem, query.data, memory.data, offset.data, aggregate.data, weights.data)) return 4;
+    Gradients<float, STORE> gradients{grad.data,        grad_weights.data, weights.data,    grad_query.data,
+                                      grad_memory.data, grad_offset.data,  grad_logits.data};
+    if (backward<float, STORE>(problem, query.data, memory.data, offset.data, gradients)) return 5;
+    gradients.of_weights = nullptr, gradients.query = nullptr, gradients.offset = nullptr;
+    if (backward<float, STORE>(problem, query.data, memory.data, offset.data, gradients)) return 6;
+    double sum = 0;
+    for (int64_t i = 0; i < maps; ++i) sum += double(load_one(aggregate.data + i)) + double(grad_memory.data[i]);
+    std::printf("%.6f\n", sum);
     return 0;
 }

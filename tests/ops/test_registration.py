@@ -15,7 +15,7 @@ from torch._dynamo.backends.common import aot_autograd
 from torch._functorch.aot_autograd import make_boxed_func
 
 from sifa_core.ops import backend, reference, sifa_attention
-from sifa_core.ops.arguments import Settings
+from sifa_core.ops.arguments import ALL, Settings
 
 
 class Block(nn.Module):
@@ -47,21 +47,22 @@ def frames() -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_opcheck_forward(make_inputs: Callable, dtype: torch.dtype) -> None:
     inputs = [t.requires_grad_() for t in make_inputs(dtype=dtype)]
-    torch.library.opcheck(torch.ops.sifa.attention, (*inputs, 3, 1, 2, "softmax"))
+    torch.library.opcheck(torch.ops.sifa.attention, (*inputs, 3, "softmax"))
 
 
 def test_opcheck_backward(make_inputs: Callable) -> None:
     inputs = make_inputs(dtype=torch.float32)
     aggregate, weights = sifa_attention(*inputs)
-    arguments = (torch.randn_like(aggregate), torch.randn_like(weights), *inputs, weights, 3, 1, 1, "mean")
-    torch.library.opcheck(torch.ops.sifa.attention_backward, arguments)
+    for grad_weights, needs in ((torch.randn_like(weights), ALL), (None, (True, False, True))):
+        arguments = (torch.randn_like(aggregate), grad_weights, *inputs, weights, 3, "mean", needs)
+        torch.library.opcheck(torch.ops.sifa.attention_backward, arguments)
 
 
 def test_backward_checks_its_tensors(make_inputs: Callable) -> None:
     inputs = make_inputs(dtype=torch.float32)
     aggregate, weights = sifa_attention(*inputs)
     with pytest.raises(Exception, match=r"grad_weights must be \(2, 9, 5, 7\)"):
-        torch.ops.sifa.attention_backward(aggregate, weights[:, :3], *inputs, weights, 3, 1, 1, "mean")
+        torch.ops.sifa.attention_backward(aggregate, weights[:, :3], *inputs, weights, 3, "mean", (True, True, True))
 
 
 @pytest.mark.slow
@@ -95,8 +96,8 @@ def test_compiles_whole_with_dynamic_shapes_and_never_again() -> None:
 def test_inductor_gives_the_same_numbers(make_inputs: Callable) -> None:
     """Nothing but the operator in the graph: Inductor then has no kernel of its own to compile, which takes long."""
     inputs = [t.requires_grad_() for t in make_inputs(dtype=torch.float32)]
-    compiled = torch.compile(lambda *t: sifa_attention(*t, groups=2), fullgraph=True)
-    expected, ours = sifa_attention(*inputs, groups=2), compiled(*inputs)
+    compiled = torch.compile(lambda *t: sifa_attention(*t), fullgraph=True)
+    expected, ours = sifa_attention(*inputs), compiled(*inputs)
     directions = [torch.randn_like(t) for t in expected]
     for a, b in zip(
         (*ours, *torch.autograd.grad(ours, inputs, directions)),
@@ -142,14 +143,14 @@ def test_float64_stays_float64_under_autocast(make_inputs: Callable) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         aggregate, _ = sifa_attention(*inputs)
     assert aggregate.dtype is torch.float64
-    expected, _ = reference.attention(*inputs, Settings(3, 1, 1, "mean"))
+    expected, _ = reference.attention(*inputs, Settings(3, "mean"))
     torch.testing.assert_close(aggregate, expected)
 
 
 def test_meta_tensors_have_shapes(make_inputs: Callable) -> None:
-    aggregate, weights = sifa_attention(*(t.to("meta") for t in make_inputs()), groups=3)
+    aggregate, weights = sifa_attention(*(t.to("meta") for t in make_inputs()))
     assert aggregate.shape == (2, 6, 5, 7)
-    assert weights.shape == (2, 27, 5, 7)
+    assert weights.shape == (2, 9, 5, 7)
 
 
 @pytest.mark.slow

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import yaml
 
-from sifa_core.data.datasets import View
 from sifa_core.errors import ConfigError
 from sifa_core.training.build import build_model
 from sifa_core.training.config import TrainConfig, from_dict, load_config, to_dict
-
-CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 
 
 def write(path, content: str):
@@ -24,12 +20,12 @@ def write(path, content: str):
 def test_values_and_overrides(tmp_path):
     file = write(tmp_path / "a.yaml", "optimizer: {lr: 1e-2}\ndata: {shapes: [[64, 96]]}\nrun: {mixed_precision: no}\n")
     config = load_config(
-        file, ["optimizer.weight_decay=0", "model.switches.temporal=none", "data.short_sides=[256, 320]"]
+        file, ["optimizer.weight_decay=0", "model.fields.temporal=none", "data.short_sides=[256, 320]"]
     )
     assert config.optimizer.lr == 0.01
     assert config.optimizer.weight_decay == 0.0
     assert isinstance(config.optimizer.weight_decay, float)
-    assert config.model.switches == {"temporal": "none"}
+    assert config.model.fields == {"temporal": "none"}
     assert config.data.shapes == ((64, 96),)
     assert config.data.short_sides == (256, 320)
     assert config.run.mixed_precision == "no"
@@ -46,7 +42,20 @@ def test_a_configuration_survives_its_own_dictionary(tmp_path):
     ("content", "message"),
     [
         ("optimiser: {}", "optimiser"),
-        ("run: {step: 3}", "step"),
+        ("run: {step: 3}", r"run has no field step \(did you mean steps\?\)"),
+        ("data: {flip: 3}", "data.flip=3 is not of type bool"),
+        ("data: {short_sides: [a, b]}", r"data.short_sides=\['a', 'b'\] is not of type"),
+        ("data: {short_sides: 3}", "data.short_sides=3"),
+        ("data: {shapes: [96, 96]}", r"data.shapes=\[96, 96\]"),
+        ("data: {shapes: [[96, 96, 3]]}", "data.shapes=.* is not possible"),
+        ("model: {name: 3}", "model.name=3 is not of type str"),
+        ("model: {name: null}", "model.name=None is not of type str"),
+        ("run: {steps: '3'}", "run.steps='3' is not of type int"),
+        ("run: {steps: 3.5}", "run.steps=3.5 is not of type int"),
+        ("run: {out: '${run.gone}'}", "'run.gone' not found"),
+        ("run: {steps: '${divide:7,2}'}", "7 does not divide by 2"),
+        ("base: bad.yaml", "builds on itself"),
+        ("base: gone.yaml", "gone.yaml cannot be read"),
         ("run: {steps: many}", "run.steps='many'"),
         ("run: {steps: 0}", "at least 1"),
         ("run: {steps: true}", "run.steps=True"),
@@ -76,38 +85,34 @@ def test_mistakes_are_named(tmp_path, content, message):
 
 def test_bad_overrides_and_files(tmp_path):
     file = write(tmp_path / "a.yaml", "run: {steps: 3}")
-    for override in ("run.steps", "=3", "run.steps.more=3", "run.speed=3", "run.steps=[", "run=3"):
+    for override in ("run.steps", "=3", "run.steps.more=3", "run.speed=3", "run.steps=[", "run=3", "gone.yaml"):
         with pytest.raises(ConfigError):
             load_config(file, [override])
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(tmp_path / "nothing.yaml")
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_recipes_of_the_paper_have_its_short_sides_written_or_derived(path):
-    for overrides in ([], ["data.short_sides=[]"]):
-        data = load_config(path, overrides).data
-        if data.kind != "motion15" and data.crop == 224:
-            assert View(crop=data.crop, short_sides=data.short_sides).short_side_range == (256, 340)
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_shipped_configurations_are_valid_and_say_what_they_are(path):
-    text = path.read_text(encoding="utf-8")
-    header = "".join(line for line in text.splitlines(True) if line.startswith("#"))
-    assert path.stem in header
-    for word in ("-m sifa_core train", "Result:", "Time:"):
-        assert word in header
-    config = load_config(path)
-    labels = tuple(f"class {i}" for i in range(7))
-    small = ["run.batch=1", "model.weights=", "model.switches.width=4"]
-    network = build_model(load_config(path, small), labels)
-    assert network.info.labels == labels
-    assert network.info.num_frames == config.data.num_frames
-    assert network.config.num_classes == 7
-
-
-def test_a_model_switch_that_does_not_exist_is_an_error(tmp_path):
-    config = load_config(write(tmp_path / "a.yaml", "model: {switches: {depth: 3}}"))
+def test_a_field_that_the_architecture_lacks_is_an_error(tmp_path):
+    config = load_config(write(tmp_path / "a.yaml", "model: {fields: {depth: 3}}"))
     with pytest.raises(ConfigError, match="depth"):
         build_model(config, ("a", "b"))
+
+
+def test_layers_and_what_follows_from_others(tmp_path):
+    write(
+        tmp_path / "first.yaml", "data: {num_frames: 16, seed: 4}\nrun: {batch: '${divide:512,${data.num_frames}}'}\n"
+    )
+    file = write(tmp_path / "second.yaml", "base: first.yaml\nrun: {out: 'runs/${model.name}'}\n")
+    over = write(tmp_path / "third.yaml", "data: {num_frames: 64}\nmodel: {fields: {temporal: none, width: 8}}\n")
+    config = load_config(file, [str(over), "model.name=sifa_net_r50", "model.fields.width=16", "data.seed=5"])
+    assert (config.data.num_frames, config.data.seed, config.run.batch) == (64, 5, 8)
+    assert config.run.out == "runs/sifa_net_r50"
+    assert config.model.fields == {"temporal": "none", "width": 16}
+    later = load_config(file, ["model.fields.width=16", str(over)])
+    assert later.model.fields["width"] == 8, "the later one counts"
+
+
+def test_the_older_name_of_the_architectures_fields_is_read(tmp_path):
+    """As the configurations of runs and checkpoints have it that are older than the name."""
+    file = write(tmp_path / "a.yaml", "model: {switches: {temporal: none, width: 8}}")
+    assert load_config(file, ["model.fields.width=4"]).model.fields == {"temporal": "none", "width": 4}

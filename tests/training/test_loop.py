@@ -23,9 +23,9 @@ from sifa_core.data.motion15 import LABELS, MotionConfig, make_dataset
 from sifa_core.errors import ConfigError, ExportError
 from sifa_core.inference import predict
 from sifa_core.models import load_model
-from sifa_core.training import TrainingError, evaluate, load_config, loop, train
+from sifa_core.training import TrainingError, evaluate, load_config, run, train
 from sifa_core.training.build import build_model
-from sifa_core.training.data import validation_data
+from sifa_core.training.loading import validation_data
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -51,7 +51,7 @@ def files(tmp_path_factory):
 def config(files, tmp_path):
     """Path of a configuration that trains in seconds, and overrides that leave its results in a fresh folder."""
     content = {
-        "model": {"name": "sifa_net_tiny", "switches": {"width": 8, "dropout": 0.5, "layers": [1, 1, 1, 1]}},
+        "model": {"name": "sifa_net_tiny", "fields": {"width": 8, "dropout": 0.5, "layers": [1, 1, 1, 1]}},
         "data": {
             "kind": "list",
             "root": str(files),
@@ -147,14 +147,14 @@ def test_a_run_killed_by_the_system_resumes(config, tmp_path):
 
 
 def test_a_finished_run_is_not_repeated(config):
-    settings = load_config(config, ["run.steps=2", "model.switches.dropout=0"])
+    settings = load_config(config, ["run.steps=2", "model.fields.dropout=0"])
     first = train(settings, quiet=True)
     before = weights(first.checkpoint.parent)
     second = train(settings, quiet=True)
     assert same(before, weights(second.checkpoint.parent))
     assert second.validation.confusion.tolist() == first.validation.confusion.tolist()
 
-    fewer = load_config(config, ["run.steps=1", "model.switches.dropout=0"])
+    fewer = load_config(config, ["run.steps=1", "model.fields.dropout=0"])
     files = (first.checkpoint, first.checkpoint.parent / "config.yaml")
     contents, facts = [path.read_bytes() for path in files], load_model(first.checkpoint).info.facts
     train(fewer, quiet=True)
@@ -171,8 +171,8 @@ def test_another_run_in_the_folder_is_left_alone(config, tmp_path):
         ConfigError, match=r"another run \(optimizer.lr is 0.01 there, 0.5 here\); name another run.out"
     ):
         train(load_config(config, ["run.steps=2", "optimizer.lr=0.5"]), quiet=True)
-    with pytest.raises(ConfigError, match="model.switches.temporal is None there, 'none' here"):
-        train(load_config(config, ["run.steps=2", "model.switches.temporal=none"]), quiet=True)
+    with pytest.raises(ConfigError, match="model.fields.temporal is None there, 'none' here"):
+        train(load_config(config, ["run.steps=2", "model.fields.temporal=none"]), quiet=True)
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     afresh = ["run.steps=1", "optimizer.lr=0.5", "run.resume=false"]
     assert load_model(train(load_config(config, afresh), quiet=True).checkpoint).info.facts["step"] == 1
@@ -191,7 +191,7 @@ def test_metrics_say_of_which_step_they_are_after_a_resume_too(config):
 
 def test_a_checkpoint_says_what_it_started_from(config, tmp_path):
     first = train(load_config(config, ["run.steps=1"]), quiet=True).checkpoint
-    second = [f"run.out={tmp_path / 'second'}", f"model.weights={first}", "model.switches.temporal=none"]
+    second = [f"run.out={tmp_path / 'second'}", f"model.weights={first}", "model.fields.temporal=none"]
     facts = load_model(train(load_config(config, [*second, "run.steps=1"]), quiet=True).checkpoint).info.facts
     assert facts["start"]["weights"] == "model.safetensors"
     assert all(".temporal." in key for key in facts["start"]["left_out_of_the_file"])
@@ -205,7 +205,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(config):
 
 def test_accumulation_equals_one_large_batch(config, tmp_path):
     """With batch statistics frozen, two batches of 2 make the step that one batch of 4 makes."""
-    plain = ["optimizer.freeze_batch_norm=true", "model.switches.dropout=0", "run.steps=2", "optimizer.name=sgd"]
+    plain = ["optimizer.freeze_batch_norm=true", "model.fields.dropout=0", "run.steps=2", "optimizer.name=sgd"]
     plain += ["data.train=" + str(_without_broken(config, tmp_path))]
     for name, extra in (("one", ["run.batch=4"]), ("two", ["run.batch=2", "run.accumulation=2"])):
         train(load_config(config, [*plain, *extra, f"run.out={tmp_path / name}"]), quiet=True)
@@ -215,7 +215,7 @@ def test_accumulation_equals_one_large_batch(config, tmp_path):
 @pytest.mark.slow
 def test_two_processes_equal_one(config, tmp_path):
     """The same global batch through gloo gives the same weights, batch statistics frozen."""
-    plain = ["optimizer.freeze_batch_norm=true", "model.switches.dropout=0", "run.steps=3", "optimizer.name=sgd"]
+    plain = ["optimizer.freeze_batch_norm=true", "model.fields.dropout=0", "run.steps=3", "optimizer.name=sgd"]
     plain += ["data.train=" + str(_without_broken(config, tmp_path))]
     train(load_config(config, [*plain, "run.batch=4", f"run.out={tmp_path / 'one'}"]), quiet=True)
     _two_processes(tmp_path, config, *plain, "run.batch=2", f"run.out={tmp_path / 'two'}")
@@ -260,7 +260,7 @@ def test_a_batch_of_broken_files_changes_nothing(config, tmp_path):
             f"data.train={_good_and_broken(config, tmp_path)}",
             f"run.seed={seed}",
             *("run.batch=1", "run.save_every=1", "run.log_every=1", "run.steps=2"),
-            *("optimizer.weight_decay=0", "optimizer.ema_decay=0", "model.switches.dropout=0"),
+            *("optimizer.weight_decay=0", "optimizer.ema_decay=0", "model.fields.dropout=0"),
         ],
     )
     with pytest.raises(TrainingError, match="stopped after step 2"):
@@ -278,7 +278,7 @@ def test_a_batch_of_broken_files_changes_nothing(config, tmp_path):
 
 @pytest.mark.parametrize(("steps", "said"), [(9, "Every file of 3 batches on end"), (2, "Every file of 2 batches")])
 def test_a_run_without_any_whole_file_stops(config, tmp_path, monkeypatch, steps, said):
-    monkeypatch.setattr(loop, "MOST_BROKEN", 3)
+    monkeypatch.setattr(run, "MOST_BROKEN", 3)
     listing = _good_and_broken(config, tmp_path)
     listing.write_text(listing.read_text().splitlines()[1])
     with pytest.raises(TrainingError, match=said + ".*train_000003.mp4"):
@@ -315,7 +315,7 @@ def test_a_few_clips_can_be_learnt_by_heart(config, tmp_path):
             "run.batch=19",
             "run.log_every=5",
             "run.save_every=100",
-            "model.switches.dropout=0",
+            "model.fields.dropout=0",
             "data.short_sides=[32, 32]",
         ],
     )

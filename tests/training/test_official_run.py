@@ -11,7 +11,7 @@ from sifa_core.training.build import build_model
 from tests.models.test_official import FRAMES, LAYERS, WIDTH, authors_shapes
 
 RECIPE = """
-model: {name: sifa_net_tiny, switches: {preset: official, width: 8, layers: [1, 2, 2, 2], dropout: 0.0}}
+model: {name: sifa_net_tiny, fields: {preset: official, width: 8, layers: [1, 2, 2, 2], dropout: 0.0}}
 data: {kind: motion15, num_frames: 16, crop: 64, shapes: [[64, 64]], workers: 0, val_size: 4}
 optimizer: {name: adamw, lr: 0.001, offset_penalty: 0.01}
 run: {steps: 2, batch: 2, log_every: 1, save_every: 2}
@@ -50,7 +50,7 @@ def test_a_checkpoint_of_the_authors_is_a_start(recipe, tmp_path):
         if name.endswith("def_cor.weight"):
             value.fill_(1 / value.shape[0])
     torch.save({"model": state}, tmp_path / "theirs.pth")
-    switches = [f"model.switches.width={WIDTH}", f"model.switches.layers={list(LAYERS)}"]
+    switches = [f"model.fields.width={WIDTH}", f"model.fields.layers={list(LAYERS)}"]
     network = build_model(recipe(f"model.weights={tmp_path / 'theirs.pth'}", *switches), LABELS)
     assert torch.equal(network.layer3[1].temporal.offset.conv.weight, state["layer3.1.conv_offset.weight"][:, :, 0])
     assert network.fc_dual.out_features == len(LABELS)  # theirs has 9 classes, so the heads start afresh

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from sifa_core.data.motion15 import MotionConfig, render
+from sifa_core.data.transforms import normalize
 from sifa_core.models import create_model
-from sifa_core.training.stream import normalise
 
 CONFIG = MotionConfig(8, 64, 64)
 
@@ -22,7 +22,7 @@ def logits(temporal: str, temporal_stride: int, order: list[int]) -> torch.Tenso
             if name.endswith("bn3.weight"):  # zero at first, which would hide the branches
                 parameter.fill_(1.0)
         frames = torch.from_numpy(render(0, "val", 4, CONFIG).frames[order])[None]
-        return model(normalise(frames, model.info.mean, model.info.std))
+        return model(normalize(frames, model.info.mean, model.info.std))
 
 
 def test_frame_by_frame_any_order_gives_the_same_answer():

@@ -13,16 +13,15 @@ from torch import nn
 from sifa_core.data.datasets import Failures, Item, MotionDataset
 from sifa_core.data.datasets.base import collate
 from sifa_core.data.motion15 import LABELS, MotionConfig
+from sifa_core.data.transforms import normalize
 from sifa_core.errors import CheckpointError, ConfigError
 from sifa_core.models import create_model, save_checkpoint
-from sifa_core.training import evaluate, stream, summary, write_report
+from sifa_core.training import evaluate, loading, summary, write_report
 from sifa_core.training.build import build_model, freeze_statistics, keep_statistics
 from sifa_core.training.config import OptimizerConfig, TrainConfig, from_dict
-from sifa_core.training.evaluate import Evaluation
-from sifa_core.training.parameters import build_optimizer, parameter_groups
-from sifa_core.training.penalty import OffsetPenalty, distance_from_motion
-from sifa_core.training.schedule import cosine, set_learning_rate
-from sifa_core.training.stream import normalise
+from sifa_core.training.evaluation import Evaluation
+from sifa_core.training.offset_loss import OffsetLoss, distance_from_motion
+from sifa_core.training.optimizer import build_optimizer, cosine, parameter_groups, set_learning_rate
 
 
 def test_cosine_with_warmup():
@@ -85,16 +84,6 @@ def test_statistics_are_kept_for_a_while():
     model(video)
     assert not torch.equal(model[1].running_mean, before)
     assert model[1].momentum == 0.3
-
-
-def test_normalise():
-    clips = torch.full((2, 4, 5, 6, 3), 255, dtype=torch.uint8)
-    clips[..., 1] = 0
-    video = normalise(clips, (0.5, 0.4, 0.3), (0.5, 0.2, 0.1))
-    assert video.shape == (2, 3, 4, 5, 6)
-    assert video[:, 0].unique().tolist() == pytest.approx([1.0])
-    assert video[:, 1].unique().tolist() == pytest.approx([-2.0])
-    assert video[:, 2].unique().tolist() == pytest.approx([7.0], rel=1e-5)
 
 
 class Scripted:
@@ -167,9 +156,9 @@ def test_many_views_come_in_parts(monkeypatch):
         views = 5
 
     forwards, drawn = [], []
-    forward, put_together = Echo.forward, stream.collate
+    forward, put_together = Echo.forward, loading.collate
     monkeypatch.setattr(Echo, "forward", lambda self, video: forwards.append(len(video)) or forward(self, video))
-    monkeypatch.setattr(stream, "collate", lambda items: drawn.append(len(items)) or put_together(items))
+    monkeypatch.setattr(loading, "collate", lambda items: drawn.append(len(items)) or put_together(items))
     found = {batch: evaluate(Echo(), ManyViews(), batch=batch) for batch in (3, 10, 100)}
     assert drawn == [1] * 6 + [2] * 3 + [6]
     assert forwards == [3, 2] * 5 + [10, 10, 5] + [25]
@@ -235,23 +224,23 @@ def test_without_any_temporal_module_the_order_of_frames_is_lost():
 def test_offset_penalty_is_the_mean_square_and_pulls_offsets_in():
     torch.manual_seed(0)
     model = create_model("sifa_net_tiny", width=4, layers=(1, 1, 1, 1))
-    penalty = OffsetPenalty(model, 0.5)
+    offset_loss = OffsetLoss(model, 0.5)
     video = torch.randn(1, 3, 8, 32, 32)
     model(video)
-    assert penalty.take().item() == 0.0
+    assert offset_loss().item() == 0.0
     for layer in model.sifa_layers().values():
         layer.offset.conv.bias.data.fill_(2.0)
     model(video)
-    price = penalty.take()
+    price = offset_loss()
     assert price.item() == pytest.approx(0.5 * 3 * 4.0)
     price.backward()
     assert all((layer.offset.conv.bias.grad > 0).all() for layer in model.sifa_layers().values())
-    assert penalty.take() == 0.0
+    assert offset_loss() == 0.0
     with torch.inference_mode():
         model(video)
-    assert penalty.take() == 0.0
+    assert offset_loss() == 0.0
     free = create_model("sifa_net_tiny", width=4)
-    OffsetPenalty(free, 0.0)
+    OffsetLoss(free, 0.0)
     assert not any(module._forward_hooks for module in free.modules())
 
 
@@ -284,9 +273,9 @@ def test_true_motion_reaches_the_offsets():
     assert batch.motion is not None
     assert batch.motion.shape == (3, 2, 8, 8, 2)
     model = create_model("sifa_net_tiny", width=4)
-    penalty = OffsetPenalty(model, 0.5)
-    model(normalise(batch.clips[:, 0], model.info.mean, model.info.std))
-    price = penalty.take(batch.motion)
+    offset_loss = OffsetLoss(model, 0.5)
+    model(normalize(batch.clips[:, 0], model.info.mean, model.info.std))
+    price = offset_loss(batch.motion)
     assert price > 0
     price.backward()
     assert all(layer.offset.conv.bias.grad.abs().max() > 0 for layer in model.sifa_layers().values())
@@ -295,9 +284,9 @@ def test_true_motion_reaches_the_offsets():
 def test_true_motion_goes_to_the_device_of_the_offsets():
     """Batches are drawn on the CPU, wherever the network is."""
     model = create_model("sifa_net_tiny", width=4).to("meta")
-    penalty = OffsetPenalty(model, 0.5)
+    offset_loss = OffsetLoss(model, 0.5)
     model(torch.empty(1, 3, 8, 64, 64, device="meta"))
-    assert penalty.take(torch.zeros(1, 2, 8, 8, 2)).device.type == "meta"
+    assert offset_loss(torch.zeros(1, 2, 8, 8, 2)).device.type == "meta"
 
 
 @pytest.fixture
@@ -308,7 +297,7 @@ def start(tmp_path):
     path = save_checkpoint(tmp_path / "start.safetensors", model)
 
     def build(weights=path, **switches):
-        content = {"weights": str(weights), "switches": {"width": 8, "layers": [1, 1, 1, 2], **switches}}
+        content = {"weights": str(weights), "fields": {"width": 8, "layers": [1, 1, 1, 2], **switches}}
         return build_model(from_dict(TrainConfig, {"model": content}), LABELS)
 
     return model, build
@@ -350,6 +339,6 @@ def test_a_name_without_trained_weights_is_no_start(start):
 
 
 def test_a_network_that_looks_back_has_no_one_motion():
-    content = {"model": {"switches": {"width": 4, "temporal": "sifa_star"}}, "optimizer": {"offset_target": "motion"}}
+    content = {"model": {"fields": {"width": 4, "temporal": "sifa_star"}}, "optimizer": {"offset_target": "motion"}}
     with pytest.raises(ConfigError, match="also looks back"):
         build_model(from_dict(TrainConfig, content), LABELS)

@@ -43,6 +43,16 @@ class ClipDataset(Protocol):
     labels: tuple[str, ...]
 
     @property
+    def table(self) -> str:
+        """Classes, counts and files, for people to check before they train; empty for clips that are drawn."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Tells data sets with other files, classes or order apart, wherever the files lie; empty for drawn clips."""
+        ...
+
+    @property
     def views(self) -> int:
         """V of every sample."""
         ...

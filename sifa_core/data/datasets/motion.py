@@ -38,6 +38,7 @@ class MotionDataset:
 
     labels: tuple[str, ...] = LABELS
     views = 1
+    table = identity = ""
 
     def __init__(
         self,

@@ -5,22 +5,24 @@ T frames, V views. A file that cannot be read gives an item without clips that n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from sifa_core.data.datasets.base import DatasetError, Item
-from sifa_core.data.datasets.formats import READERS, Entry, read_names
+from sifa_core.data.datasets.formats import READERS, Listing
+from sifa_core.data.datasets.frame_folder import read_frame_folder, template_pattern
+from sifa_core.data.datasets.names import checked_names, read_names
 from sifa_core.data.decode import read_frames
 from sifa_core.data.limits import DATASET_LIMITS
 from sifa_core.data.sampling import Window, random_segments, random_window, uniform_clips
 from sifa_core.data.transforms import center_crop, random_flip, random_resize_crop, resize_short_side, three_crops
-from sifa_core.errors import BrokenVideoError, ClipError, ConfigError
+from sifa_core.errors import ClipError, ConfigError
 
 Frames = NDArray[np.uint8]
 
@@ -65,14 +67,26 @@ class VideoDataset:
     """Labelled videos.
 
     Args:
-        entries: files (or folders of frames) and classes.
-        labels: class names.
+        listing: files (or folders of frames) and classes.
         view: what is taken from each.
         segments: one frame from each of T equal parts (Something-Something) instead of frames at a stride.
+        frames: how the pictures in folders of frames are named, e.g. "img_{:05d}.jpg"; empty to find out.
     """
 
-    def __init__(self, entries: Sequence[Entry], labels: tuple[str, ...], view: View, *, segments: bool) -> None:
-        self.entries, self.labels, self.view, self.segments = list(entries), labels, view, segments
+    def __init__(self, listing: Listing, view: View, *, segments: bool, frames: str = "") -> None:
+        self.listing, self.view, self.segments, self.frames = listing, view, segments, frames
+        self.entries, self.labels = listing.entries, listing.labels
+
+    @property
+    def table(self) -> str:
+        """Classes, how many videos each has, its first and last one, and what was left out."""
+        return self.listing.table()
+
+    @property
+    def identity(self) -> str:
+        """A digest of the classes and of every video's name and class, in order."""
+        content = [self.labels, [(entry.path.name, entry.label) for entry in self.entries]]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     @property
     def views(self) -> int:
@@ -98,7 +112,7 @@ class VideoDataset:
             return Window(self._indices(timestamps, rng), 1)
 
         if path.is_dir():
-            return read_frame_folder(path, lambda count: self._indices(np.arange(count) / 12, rng))
+            return read_frame_folder(path, lambda count: self._indices(np.arange(count) / 12, rng), self.frames)
         largest = self.view.short_side_range[1] if self.view.training else self.view.crop
         return read_frames(path, choose, max_short_side=largest, limits=DATASET_LIMITS).frames
 
@@ -126,33 +140,6 @@ class VideoDataset:
         return np.concatenate(parts)
 
 
-def read_frame_folder(path: Path, choose: Callable[[int], NDArray[np.int64]]) -> Frames:
-    """Chosen frames of a folder of numbered pictures, uint8 [T,H,W,3]. Raises BrokenVideoError."""
-    try:
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    except OSError as error:
-        raise BrokenVideoError(f"The folder {path.name} cannot be read: {error.strerror}.") from error
-    if not files:
-        raise BrokenVideoError(f"The folder {path.name} has no picture.")
-    wanted = choose(len(files))
-    pictures: dict[int, Frames] = {}
-    for index in sorted(set(wanted.tolist())):
-        picture = _read_picture(files[index])
-        if picture is None or (pictures and picture.shape != next(iter(pictures.values())).shape):
-            raise BrokenVideoError(f"The picture {files[index].name} in {path.name} is broken or of another size.")
-        pictures[index] = np.ascontiguousarray(picture[..., ::-1], np.uint8)
-    return np.stack([pictures[index] for index in wanted.tolist()])
-
-
-def _read_picture(file: Path) -> MatLike | None:
-    """BGR [H,W,3]; None for a file that cannot be read, or whose header claims what no memory holds."""
-    try:
-        data = np.fromfile(file, np.uint8)
-        return cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error):
-        return None
-
-
 def open_dataset(
     kind: str,
     source: str,
@@ -161,6 +148,7 @@ def open_dataset(
     labels: str = "",
     view: View | None = None,
     names: Sequence[str] | None = None,
+    frames: str = "",
 ) -> VideoDataset:
     """A data set in one of the formats "list", "folders", "something_v1", "something_v2".
 
@@ -171,6 +159,7 @@ def open_dataset(
         labels: file of class names; empty to take `names`, or the names that occur in `source`.
         view: what is taken from each video.
         names: class names, for example those of the training split.
+        frames: how the pictures in folders of frames are named, e.g. "img_{:05d}.jpg"; empty to find out.
 
     Raises:
         DatasetError: an unreadable or senseless file.
@@ -178,8 +167,15 @@ def open_dataset(
     """
     if kind not in READERS:
         raise ConfigError(f"There is no data format {kind!r}; choose one of {', '.join(READERS)}.")
-    chosen = read_names(labels) if labels else names
-    entries, found = READERS[kind](source, root, chosen)
-    if not any(entry.path.exists() for entry in entries):
-        raise DatasetError(f"None of the {len(entries)} videos in {source} is there, for example {entries[0].path}.")
-    return VideoDataset(entries, found, view or View(), segments=kind.startswith("something"))
+    if frames:
+        template_pattern(frames)
+    known = read_names(labels) if labels else None
+    if known is None and names is not None:
+        known = checked_names(names, 0, (), "The given list of class names")
+    listing = READERS[kind](source, root, known)
+    there = next((entry for entry in listing.entries if entry.path.exists()), None)
+    if there is None:
+        raise DatasetError(
+            f"None of the {len(listing.entries)} videos in {source} is there, for example {listing.entries[0].path}."
+        )
+    return VideoDataset(listing, view or View(), segments=kind.startswith("something"), frames=frames)

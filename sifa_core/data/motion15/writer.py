@@ -17,6 +17,7 @@ from sifa_core.data.motion15.labels import LABELS, SPEED_BINS
 from sifa_core.data.motion15.material import SPLITS
 from sifa_core.data.motion15.render import MotionConfig, render
 from sifa_core.errors import ConfigError, ExportError
+from sifa_core.files import write_atomically
 
 CODECS = ("libx264", "libopenh264", "mpeg4")
 """The first of these that the installed FFmpeg can write with is used."""
@@ -53,14 +54,7 @@ def make_dataset(
         ExportError: the folder cannot be written to.
     """
     config = config or MotionConfig()
-    if split not in SPLITS:
-        raise ConfigError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
-    if count < 1 or fps < 1 or seed < 0:
-        raise ConfigError(f"count={count} and fps={fps} must be at least 1, seed={seed} at least 0.")
-    if config.height % 2 or config.width % 2:
-        raise ConfigError(
-            f"Clips of {config.height} x {config.width} cannot be written as mp4; both sides must be even."
-        )
+    _check(split, count, fps, seed, config)
     folder = Path(out)
     try:
         for name in ("clips", *(["flow"] if flow else [])):
@@ -78,14 +72,25 @@ def make_dataset(
             facts.append({"clip": name, "label": LABELS[sample.label], **speed, **sample.facts})
             if progress is not None:
                 progress(index + 1, count)
-        (folder / "labels.txt").write_text("\n".join(LABELS) + "\n", encoding="utf-8")
+        write_atomically(folder / "labels.txt", ("\n".join(LABELS) + "\n").encode())
         about = {"split": split, "seed": seed, "count": count, "fps": fps, "config": asdict(config), "clips": facts}
-        (folder / f"{split}.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        write_atomically(folder / f"{split}.json", json.dumps(about, indent=1).encode())
         listing = folder / f"{split}.txt"
-        listing.write_text("".join(rows), encoding="utf-8")
+        write_atomically(listing, "".join(rows).encode())
     except OSError as error:
         raise ExportError(f"The folder {folder} cannot be written to: {error.strerror or error}.") from error
     return listing
+
+
+def _check(split: str, count: int, fps: int, seed: int, config: MotionConfig) -> None:
+    if split not in SPLITS:
+        raise ConfigError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
+    if count < 1 or fps < 1 or seed < 0:
+        raise ConfigError(f"count={count} and fps={fps} must be at least 1, seed={seed} at least 0.")
+    if config.height % 2 or config.width % 2:
+        raise ConfigError(
+            f"Clips of {config.height} x {config.width} cannot be written as mp4; both sides must be even."
+        )
 
 
 def _codec() -> str:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import matplotlib
 import numpy as np
@@ -69,6 +68,8 @@ def gif(analysis: Analysis, selection: Selection) -> bytes:
 
 def mp4(analysis: Analysis, selection: Selection) -> bytes:
     """The film as H.264 in MP4, which every browser and presentation plays."""
+    import av  # whoever explains need not have PyAV
+
     facts = provenance(analysis)
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:

@@ -19,7 +19,7 @@ from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Analysis, Selection
 from sifa_core.explain.points import Query, SamplingPoints
 from sifa_core.layers import SIFA
-from sifa_core.layers.offsets import ConvOffset, RegularGrid, next_frame
+from sifa_core.layers.offset_estimators import ConvOffset, RegularGrid, next_frame
 from sifa_core.models import VideoModel
 
 PARTS = {

@@ -15,7 +15,7 @@ import numpy as np
 from sifa_core.explain.analysis import Analysis
 from sifa_core.explain.statistics import regular_out_of_frame
 from sifa_core.layers import SIFA
-from sifa_core.layers.offsets import RegularGrid
+from sifa_core.layers.offset_estimators import RegularGrid
 
 DEAD_OFFSET = 0.01
 """Cells. Where no offset is longer, bilinear reading changes values by a hundredth of the step between two cells."""

@@ -61,6 +61,13 @@ inline void resume(unsigned thread) {
     __sanitizer_finish_switch_fiber(shadow, nullptr, nullptr);
 }
 
+// Lets a block whose threads have all arrived at its barrier go on.
+inline void release_block() {
+    for (const Fiber &fiber : all)
+        if (fiber.state != State::WAITING || fiber.barrier != Barrier::BLOCK) return;
+    for (Fiber &fiber : all) fiber.state = State::READY;
+}
+
 // Lets a warp whose 32 lanes have all arrived at one barrier go on.
 inline void release_warps() {
     for (size_t first = 0; first < all.size(); first += WARP_SIZE) {
@@ -74,6 +81,7 @@ inline void release_warps() {
         if (waiting && done) fault("a lane left the kernel while its warp waits");
         if (waiting < WARP_SIZE) continue;
         if (!alike) fault("lanes of one warp wait at different barriers");
+        if (all[first].barrier == Barrier::BLOCK) continue;
         for (size_t i = first; i < first + WARP_SIZE; ++i) all[i].state = State::READY;
     }
 }
@@ -87,6 +95,8 @@ inline void wait_for_warp(Barrier barrier) {
     fiber.barrier = barrier;
     fibers::back_to_scheduler(fiber);
 }
+
+inline void wait_for_block() { wait_for_warp(Barrier::BLOCK); }
 
 inline void run_block(unsigned block, unsigned threads, const std::function<void()> &body) {
     using namespace fibers;
@@ -106,9 +116,14 @@ inline void run_block(unsigned block, unsigned threads, const std::function<void
         ready.clear();
         for (unsigned i = 0; i < threads; ++i)
             if (all[i].state == State::READY) ready.push_back(i);
-        if (ready.empty()) return;
+        if (ready.empty()) {
+            for (const Fiber &fiber : all)
+                if (fiber.state != State::DONE) fault("threads wait at a barrier that others do not reach");
+            return;
+        }
         std::shuffle(ready.begin(), ready.end(), schedule);
         for (unsigned thread : ready) resume(thread);
         release_warps();
+        release_block();
     }
 }

@@ -12,6 +12,7 @@
 
 #include "forward.cu"
 #include "backward.cu"
+#include "memory.cu"
 
 template <class... Arguments, size_t... I>
 void call(void (*kernel)(Arguments...), void **values, std::index_sequence<I...>) {
@@ -29,13 +30,13 @@ void launch(void (*kernel)(Arguments...), unsigned blocks, unsigned threads, voi
 
 extern "C" int shim_launch(const char *kernel, unsigned blocks, unsigned threads, void **values) {
     const std::string name = kernel;
-    if (threads != SIFA_THREADS) return 1;
+    if (threads != (name == "sifa_gradient_of_memory" ? OWNERS : SIFA_THREADS)) return 1;
     if (name == "sifa_forward")
         launch(sifa_forward, blocks, threads, values);
     else if (name == "sifa_backward")
         launch(sifa_backward, blocks, threads, values);
-    else if (name == "sifa_scatter")
-        launch(sifa_scatter, blocks, threads, values);
+    else if (name == "sifa_gradient_of_memory")
+        launch(sifa_gradient_of_memory, blocks, threads, values);
     else
         return 2;
     return 0;
@@ -62,27 +63,28 @@ int main(int count, char **words) {
     FILE *input = std::fopen(words[1], "rb"), *output = std::fopen(words[2], "wb");
     if (!input || !output) return 3;
     schedule.seed(unsigned(std::atoi(words[3])));
-    Sizes sizes;
-    if (std::fread(&sizes, sizeof sizes, 1, input) != 1) return 4;
-    const long long places = sizes.images * sizes.height * sizes.width, maps = places * sizes.channels;
-    const long long all_weights = places * sizes.groups * K, offsets = places * 2 * K;
-    Array<Store> query(maps), memory(maps), grad(maps), grad_weights(all_weights);
-    Array<float> offset(offsets);
+    Problem problem;
+    if (std::fread(&problem, sizeof problem, 1, input) != 1) return 4;
+    const Tiles tiles(problem);
+    const long long all_tiles = (long long)problem.images * tiles.across * tiles.down;
+    const long long places = (long long)problem.images * problem.height * problem.width, maps = places * CHANNELS;
+    Array<Store> query(maps), memory(maps), grad(maps), grad_weights(places * K);
+    Array<Offset> offset(places * 2 * K);
     query.read(input), memory.read(input), offset.read(input), grad.read(input), grad_weights.read(input);
 
-    Array<Store> aggregate(maps), weights(all_weights), grad_query(maps);
-    Array<float> grad_memory(maps), grad_offset(offsets), grad_logits(all_weights);
-    const unsigned blocks = unsigned((places + PLACES - 1) / PLACES);
-    void *forward[] = {&sizes, &query.data, &memory.data, &offset.data, &aggregate.data, &weights.data};
+    Array<Store> aggregate(maps), weights(places * K), grad_query(maps), grad_memory(maps);
+    Array<Offset> grad_offset(places * 2 * K);
+    Array<float> grad_logits(places * K);
+    Array<unsigned char> reached(all_tiles * tiles.groups);
+    const unsigned blocks = unsigned((places + PLACES * WARPS - 1) / (PLACES * WARPS));
+    void *forward[] = {&problem, &query.data, &memory.data, &offset.data, &aggregate.data, &weights.data};
     shim_launch("sifa_forward", blocks, SIFA_THREADS, forward);
-    void *backward[] = {&sizes,         &query.data,      &memory.data,      &offset.data,      &grad.data,       &grad_weights.data,
-                        &weights.data, &grad_query.data, &grad_memory.data, &grad_offset.data, &grad_logits.data};
+    void *backward[] = {&problem,      &query.data,      &memory.data,      &offset.data,      &grad.data,   &grad_weights.data,
+                        &weights.data, &grad_query.data, &grad_offset.data, &grad_logits.data, &reached.data};
     shim_launch("sifa_backward", blocks, SIFA_THREADS, backward);
-    if (SIFA_ORDERED) {
-        const unsigned owners = unsigned((sizes.images * sizes.channels + SIFA_THREADS - 1) / SIFA_THREADS);
-        void *scatter[] = {&sizes, &query.data, &offset.data, &grad.data, &weights.data, &grad_logits.data, &grad_memory.data};
-        shim_launch("sifa_scatter", owners, SIFA_THREADS, scatter);
-    }
+    void *of_memory[] = {&problem,      &query.data,       &offset.data,  &grad.data,
+                         &weights.data, &grad_logits.data, &reached.data, &grad_memory.data};
+    shim_launch("sifa_gradient_of_memory", unsigned(all_tiles * SLICES), OWNERS, of_memory);
     aggregate.write(output), weights.write(output);
     grad_query.write(output), grad_memory.write(output), grad_offset.write(output);
     return std::fclose(output);

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdint>
@@ -17,13 +18,14 @@
 #define __global__
 #define __device__
 #define __shared__ static
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
+#define __forceinline__ inline
 
 struct ThreadIndex {
     unsigned x;
 };
 
-enum class Barrier { SHUFFLE, WARP };
+enum class Barrier { SHUFFLE, MATRIX, WARP, BLOCK };
 
 constexpr unsigned WARP_SIZE = 32;
 
@@ -39,25 +41,38 @@ constexpr unsigned WARP_SIZE = 32;
 #endif
 
 inline void __syncwarp() { wait_for_warp(Barrier::WARP); }
+inline void __syncthreads() { wait_for_block(); }
+inline int __ffs(int bits) { return __builtin_ffs(bits); }
+using std::max;
+using std::min;
 
-inline float __shfl_xor_sync(unsigned mask, float value, int step, int lanes) {
-    static float slots[1024];
+// What `lane` of this thread's warp gives for `value`.
+template <class T>
+inline T exchange(unsigned mask, T value, unsigned lane) {
+    static T slots[1024];
     if (mask != 0xffffffffu) fault("a shuffle names fewer than 32 lanes");
-    if (step >= lanes) fault("a shuffle reaches past its group of lanes");
+    if (lane >= WARP_SIZE) fault("a shuffle reaches past its warp");
     slots[threadIdx.x] = value;
     wait_for_warp(Barrier::SHUFFLE);
-    const float other = slots[threadIdx.x ^ unsigned(step)];
+    const T other = slots[threadIdx.x / WARP_SIZE * WARP_SIZE + lane];
     wait_for_warp(Barrier::SHUFFLE);
     return other;
 }
 
-inline void atomicAdd(float *to, float value) {
-    uint32_t *word = reinterpret_cast<uint32_t *>(to);
-    uint32_t before = __atomic_load_n(word, __ATOMIC_RELAXED), after;
-    do {
-        float sum;
-        std::memcpy(&sum, &before, sizeof sum);
-        sum += value;
-        std::memcpy(&after, &sum, sizeof sum);
-    } while (!__atomic_compare_exchange_n(word, &before, after, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+template <class T>
+inline T __shfl_sync(unsigned mask, T value, int lane) {
+    return exchange(mask, value, unsigned(lane));
 }
+
+template <class T>
+inline T __shfl_xor_sync(unsigned mask, T value, int step) {
+    return exchange(mask, value, threadIdx.x % WARP_SIZE ^ unsigned(step));
+}
+
+inline unsigned __ballot_sync(unsigned mask, bool vote) {
+    unsigned votes = 0;
+    for (unsigned lane = 0; lane < WARP_SIZE; ++lane) votes |= unsigned(exchange(mask, vote, lane)) << lane;
+    return votes;
+}
+
+#include "instructions.h"

@@ -1,0 +1,37 @@
+"""Starts the Chromium that everything looked at in a browser is looked at with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """The system's Chromium, or the one that Playwright has installed."""
+    with sync_playwright() as playwright:
+        for candidate in [*map(shutil.which, NAMES), playwright.chromium.executable_path]:
+            if candidate and Path(candidate).exists():
+                browser = playwright.chromium.launch(executable_path=candidate, args=FLAGS)
+                yield browser
+                browser.close()
+                return
+        pytest.fail(
+            f"The browser tests need one of {', '.join(NAMES)}; install it, or run: playwright install chromium"
+        )

@@ -1,0 +1,34 @@
+"""The one small model of all tests that look at explanations: untrained, but with offsets that are alive."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from sifa_core.models import VideoModel, save_checkpoint
+from sifa_core.models.checkpoint import untrained_model
+
+NUM_LABELS = 15
+
+
+def model_with_offsets() -> VideoModel:
+    """The tiny model with random offsets of about a cell and open residual branches; a new one at every call."""
+    model = untrained_model("sifa_net_tiny").eval()
+    generator = torch.Generator().manual_seed(3)
+    for layer in model.sifa_layers().values():
+        torch.nn.init.normal_(layer.offset.conv.weight, std=0.05, generator=generator)
+        torch.nn.init.normal_(layer.offset.conv.bias, std=0.4, generator=generator)
+    for block in model.modules():
+        if hasattr(block, "bn3"):
+            torch.nn.init.ones_(block.bn3.weight)
+    return model
+
+
+def save_with_offsets(path: Path, label: str | None = None) -> Path:
+    """Weights of one's own, so that predictions are shown. `label` begins the name of every class."""
+    model = model_with_offsets()
+    if label is not None:
+        model.info = replace(model.info, labels=tuple(f"{label} {number}" for number in range(NUM_LABELS)))
+    return save_checkpoint(path, model)
