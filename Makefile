@@ -20,9 +20,11 @@ export GOMP_SPINCOUNT ?= 0
 app: .venv/app.done
 	$(BIN)/python app/main.py --host $(HOST) --port $(PORT) $(if $(MODEL),--model "$(MODEL)") $(if $(COMPARE),--compare "$(COMPARE)")
 
-# Two workers, each with whole files, so that a server or a model is made once; one thread each, as each has a core.
+# Two workers, each with whole files, so that a server or a model is made once; one thread each, as each has a core. Pages
+# are looked at one after the other: each has a server and a browser beside it.
 test: .venv/dev.done browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=20
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=20 -m "not browser"
+	$(BIN)/python -m pytest --durations=20 -m browser
 
 test-fast: .venv/dev.done
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m unit

@@ -13,22 +13,25 @@ from sifa_core.models.checkpoint import untrained_model
 NUM_LABELS = 15
 
 
-def model_with_offsets() -> VideoModel:
-    """The tiny model with random offsets of about a cell and open residual branches; a new one at every call."""
+def model_with_offsets(open_branches: bool = True) -> VideoModel:
+    """The tiny model with random offsets of about a cell; a new one at every call.
+
+    With `open_branches` what its blocks compute reaches the output, where it soon leaves the range of float16.
+    """
     model = untrained_model("sifa_net_tiny").eval()
     generator = torch.Generator().manual_seed(3)
     for layer in model.sifa_layers().values():
         torch.nn.init.normal_(layer.offset.conv.weight, std=0.05, generator=generator)
         torch.nn.init.normal_(layer.offset.conv.bias, std=0.4, generator=generator)
     for block in model.modules():
-        if hasattr(block, "bn3"):
+        if open_branches and hasattr(block, "bn3"):
             torch.nn.init.ones_(block.bn3.weight)
     return model
 
 
 def save_with_offsets(path: Path, label: str | None = None) -> Path:
     """Weights of one's own, so that predictions are shown. `label` begins the name of every class."""
-    model = model_with_offsets()
+    model = model_with_offsets(open_branches=False)
     if label is not None:
         model.info = replace(model.info, labels=tuple(f"{label} {number}" for number in range(NUM_LABELS)))
     return save_checkpoint(path, model)

@@ -38,7 +38,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "model", nargs="?", default="sifa_net_tiny", metavar="MODEL", help="an architecture, or a file of weights"
     )
-    parser.add_argument("switches", nargs="*", metavar="KEY=VALUE", help='e.g. temporal=none or stages=["res5"]')
+    parser.add_argument("fields", nargs="*", metavar="KEY=VALUE", help='e.g. temporal=none or stages=["res5"]')
     parser.add_argument("--preset", default="paper", help='"paper" (default) or "official"')
     parser.add_argument("--frames", type=whole_number(1), help="frames of a clip (default: as trained)")
     parser.add_argument("--size", type=whole_number(1), nargs="+", metavar="PIXELS", help="side, or height and width")

@@ -23,7 +23,9 @@ def add(commands: Any) -> None:
 def _add_train(commands: Any) -> None:
     parser = commands.add_parser("train", help="train a model, or go on with a run that was stopped")
     parser.add_argument("config", type=_recipe, metavar="CONFIG", help="a YAML file, or the name of one in configs/")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. run.steps=500")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="FILE|KEY=VALUE", help="laid over it, e.g. run.steps=500; the later one counts"
+    )
     parser.add_argument("--json", action="store_true", help="print the validation as JSON")
     parser.set_defaults(run=_train)
 
@@ -65,7 +67,8 @@ def _add_make_dataset(commands: Any) -> None:
 def _train(options: argparse.Namespace) -> None:
     from sifa_core import training
 
-    result = training.train(training.load_config(options.config, options.overrides))
+    over = [text if "=" in text else str(_recipe(text)) for text in options.overrides]
+    result = training.train(training.load_config(options.config, over))
     print(f"Wrote {result.checkpoint}", file=sys.stderr)
     if broken := result.failures.report():
         print(f"Training split: {broken}", file=sys.stderr)

@@ -28,7 +28,7 @@ class TemporalShift(nn.Module):
     def forward(self, x: Tensor, frames: int) -> Tensor:
         """[B*T, C, H, W], T = `frames` -> the same shape."""
         clips = x.permute(0, 2, 3, 1).unflatten(0, (-1, frames))  # [B, T, H, W, C], as channels_last lies in memory
-        from_next, from_previous, kept = clips.tensor_split((self.moved, 2 * self.moved), dim=-1)
+        from_next, from_previous, unmoved = clips.tensor_split((self.moved, 2 * self.moved), dim=-1)
         from_next = F.pad(from_next[:, 1:], (0, 0, 0, 0, 0, 0, 0, 1))
         from_previous = F.pad(from_previous[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
-        return torch.cat((from_next, from_previous, kept), dim=-1).flatten(0, 1).permute(0, 3, 1, 2)
+        return torch.cat((from_next, from_previous, unmoved), dim=-1).flatten(0, 1).permute(0, 3, 1, 2)

@@ -84,9 +84,8 @@ def export_model(
     if path.suffix == ".onnx":
         _need(*ONNX_PACKAGES)
     height, width = size or (model.info.input_size, model.info.input_size)
-    clips = torch.zeros(
-        2, 3, frames or model.info.num_frames, height, width
-    )  # of one, torch.export would fix the number
+    # with one clip, torch.export would fix that number
+    clips = torch.zeros(2, 3, frames or model.info.num_frames, height, width)
     try:
         with replacing(path) as draft:
             _write(draft, model, clips)

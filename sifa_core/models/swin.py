@@ -198,8 +198,8 @@ class SwinBlock(nn.Module):
         frame and not in the next would look like motion."""
         if not self.training or self.drop_path == 0:
             return branch
-        kept = torch.rand(branch.shape[0] // frames, device=branch.device) >= self.drop_path
-        factor = kept.to(branch.dtype) / (1 - self.drop_path)
+        stays = torch.rand(branch.shape[0] // frames, device=branch.device) >= self.drop_path
+        factor = stays.to(branch.dtype) / (1 - self.drop_path)
         return branch * factor.repeat_interleave(frames)[:, None, None, None]
 
 

@@ -27,10 +27,13 @@ WARPS_WANTED = 8
 """Warps per multiprocessor below which more lanes share a place."""
 TILE_COLUMNS = 7
 _MAX_GROUPS = 1024
-Problem = read_structure(
-    KERNELS / "gpu" / "problem.h", {"int": ctypes.c_int, "long long": ctypes.c_longlong, "float": ctypes.c_float}
-)
-"""`struct Problem` of the kernel source."""
+
+
+@functools.cache
+def problem_structure() -> type[ctypes.Structure]:
+    """`struct Problem` of the kernel source. Raises BuildError where that is missing."""
+    types: dict[str, Any] = {"int": ctypes.c_int, "long long": ctypes.c_longlong, "float": ctypes.c_float}
+    return read_structure(KERNELS / "gpu" / "problem.h", types)
 
 
 class Division(NamedTuple):
@@ -177,7 +180,7 @@ def _prepare(
         alignment |= tensor.data_ptr()
     multiprocessors = _multiprocessors(query.device)
     chosen = constants(settings, query.dtype, offset.dtype, query.shape, alignment, multiprocessors, division)
-    problem = Problem(
+    problem = problem_structure()(
         images=images,
         height=height,
         width=width,

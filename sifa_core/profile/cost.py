@@ -1,4 +1,4 @@
-"""Parameters, multiply-adds and memory of a model, worked out from shapes alone: nothing is computed or allocated.
+"""Parameters, multiply-adds and memory of a model, from shapes alone: nothing is computed or allocated.
 
 Counted are convolutions, matrix products and the SIFA operator; norms, activations, pooling, sums and the saliency map
 are not, as is usual. N images, C channels, H x W cells, K = k*k taps.

@@ -14,23 +14,23 @@ from torch.utils._pytree import tree_leaves
 def training_bytes(model: nn.Module, video: Tensor) -> int:
     """Bytes of the tensors that a forward in training mode keeps for the backward, each storage once.
 
-    Parameters and buffers do not count; the input does where it is kept. On real tensors, batch norms take notice of
+    Parameters and buffers do not count; the input does where it is saved. On real tensors, batch norms take notice of
     `video`, as in training.
     """
     constant = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
-    kept: dict[int, Tensor] = {}
+    saved: dict[int, Tensor] = {}
 
-    def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage()._cdata] = tensor
+    def save(tensor: Tensor) -> Tensor:
+        saved[tensor.untyped_storage()._cdata] = tensor
         return tensor
 
     was_training = model.training
     model.train()
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         output = model(video)
     model.train(was_training)
-    kept.setdefault(output.untyped_storage()._cdata, output)
-    return sum(tensor.untyped_storage().nbytes() for key, tensor in kept.items() if key not in constant)
+    saved.setdefault(output.untyped_storage()._cdata, output)
+    return sum(tensor.untyped_storage().nbytes() for key, tensor in saved.items() if key not in constant)
 
 
 def inference_bytes(model: nn.Module, video: Tensor) -> int:

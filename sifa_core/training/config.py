@@ -75,7 +75,7 @@ class DataConfig:
     ramp_steps: int = 0
     """motion15: optimizer steps over which training clips become as hard as the set is."""
     between: float = 0.0
-    """motion15: share of training clips whose motion all falls between feature frames, where only SIFA can see it."""
+    """motion15: fraction of training clips whose motion falls between feature frames, where only SIFA can see it."""
     between_steps: int = 0
     """motion15: optimizer steps at the beginning in which all training clips are such: SIFA then learns sooner."""
     workers: int = 1
@@ -125,7 +125,7 @@ class OptimizerConfig:
     clip_norm: float = 0.0
     """Largest gradient norm; 0 for no clipping."""
     label_smoothing: float = 0.0
-    """Share of the target spread over all classes."""
+    """Fraction of the target spread over all classes."""
     ema_decay: float = 0.0
     """Decay of the moving average of the weights that is evaluated and saved; 0 for none."""
     freeze_batch_norm: bool = False
@@ -143,7 +143,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """How long, where, and what is kept."""
+    """How long, where, and what is saved."""
 
     out: str = "runs/run"
     """Folder of checkpoints, log and TensorBoard events."""

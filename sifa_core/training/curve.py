@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from sifa_core.errors import ExportError, SifaError
 from sifa_core.training.run_logger import LOG
@@ -20,7 +21,8 @@ from sifa_core.training.run_logger import LOG
 ENDINGS = (".png", ".svg")
 SMOOTH = 15
 """Log lines that a running mean of the training curves takes, a third of them all at most."""
-TRAIN_COLOUR, VALIDATION_COLOUR = "#1d5fd1", "#b3261e"
+STYLES = {"train": {"color": "#1d5fd1"}, "val": {"color": "#b3261e", "marker": "o"}}
+LABELS = {"train": "training clips", "val": "validation clips"}
 
 
 class LogError(SifaError):
@@ -58,23 +60,15 @@ def draw_curve(folders: Sequence[Path], out: Path) -> Path:
     first = 0
     for number, folder in enumerate(folders):
         curves = read_log(folder)
-        for index, (axes, factor) in enumerate(zip(panels, (1, 100), strict=True)):
-            for phase, colour in (("train", TRAIN_COLOUR), ("val", VALIDATION_COLOUR)):
-                steps = sorted(curves[phase])
-                values = factor * np.array([curves[phase][step][index] for step in steps])
-                places = first + np.array(steps)
-                label = {"train": "training clips", "val": "validation clips"}[phase] if number == 0 else None
-                if phase == "train":
-                    width = max(1, min(SMOOTH, len(values) // 3))
-                    kept = slice(width - 1, None)
-                    values, places = np.convolve(values, np.ones(width) / width, "valid"), places[kept]
-                axes.plot(
-                    places, values, color=colour, lw=1.4, marker="o" if phase == "val" else "", ms=3.5, label=label
-                )
+        for index, axes in enumerate(panels):
+            for phase in STYLES:
+                steps, values = _curve(curves[phase], index, smooth=phase == "train")
+                label = LABELS[phase] if number == 0 else None
+                axes.plot(first + steps, values, lw=1.4, ms=3.5, label=label, **STYLES[phase])
             if number:
                 axes.axvline(first, color="0.6", lw=0.8, ls=":")
         first += max(curves["train"])
-    for axes, title in zip(panels, ("cross-entropy and price on offsets", "top-1, per cent"), strict=True):
+    for axes, title in zip(panels, ("cross-entropy and offset loss", "top-1, per cent"), strict=True):
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("step", fontsize=9)
         axes.tick_params(labelsize=8)
@@ -87,6 +81,16 @@ def draw_curve(folders: Sequence[Path], out: Path) -> Path:
     except OSError as error:
         raise ExportError(f"{out} cannot be written: {error.strerror or error}.") from error
     return out
+
+
+def _curve(rows: dict[int, tuple[float, float]], index: int, *, smooth: bool) -> tuple[NDArray, NDArray]:
+    """Steps, and loss (`index` 0) or top-1 in per cent (1) at them; with `smooth` as a running mean that ends there."""
+    steps = np.array(sorted(rows), np.int64)
+    values = (1, 100)[index] * np.array([rows[step][index] for step in steps])
+    if not smooth:
+        return steps, values
+    width = max(1, min(SMOOTH, len(values) // 3))
+    return steps[width - 1 :], np.convolve(values, np.ones(width) / width, "valid")
 
 
 if __name__ == "__main__":

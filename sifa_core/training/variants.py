@@ -89,9 +89,9 @@ def table(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _spread(shares: Sequence[float]) -> str:
-    spread = f" ± {100 * np.std(shares, ddof=1):.1f}" if len(shares) > 1 else ""
-    return f"{100 * np.mean(shares):.1f}{spread}"
+def _spread(fractions: Sequence[float]) -> str:
+    spread = f" ± {100 * np.std(fractions, ddof=1):.1f}" if len(fractions) > 1 else ""
+    return f"{100 * np.mean(fractions):.1f}{spread}"
 
 
 if __name__ == "__main__":

@@ -31,7 +31,9 @@ def test_footprint_counts_arrays_wherever_they_are() -> None:
 
 
 def test_footprint_of_an_analysis_has_frames_input_and_traces_but_no_model(analysis: Analysis) -> None:
-    traces = sum(t.offset.nbytes + t.weights.nbytes + t.saliency.nbytes for t in analysis.traces.values())
+    traces = sum(footprint(trace) for trace in analysis.traces.values())
+    offsets = sum(trace.offset.nbytes + trace.weights.nbytes for trace in analysis.traces.values())
+    assert traces > offsets > 0
     frames, stride = analysis.clip.frames.nbytes, analysis.model.spatial_stride
     side = analysis.info.input_size
     height, width = (round(n * side / 72 / stride) * stride for n in (72, 96))

@@ -48,7 +48,7 @@ def rows(tensor: torch.Tensor) -> bytes:
 def write_problem(path: Path, problem: tuple[torch.Tensor, ...], settings: Settings) -> None:
     images, channels, height, width = problem[0].shape
     places = height * width
-    described = cuda.Problem(
+    described = cuda.problem_structure()(
         *(images, height, width, min(cuda.STRIP, width), 32),
         *(places * channels, places * channels, places * 2 * settings.taps, settings.factor(channels)),
     )
