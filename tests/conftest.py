@@ -33,7 +33,7 @@ INTEGRATION = {"app", "benchmarks", "cuda", "install", "training"}
 """Folders whose tests start processes, compile, serve or train; so does every test marked `slow`."""
 TIME_LIMIT = 300
 """Seconds for one test with its fixtures: generous, since the machine may be busy; what takes longer hangs."""
-MAY_BE_SKIPPED = re.compile("CUDA|GPU|nvcc|superuser")
+MAY_BE_SKIPPED = re.compile("CUDA|GPU|nvcc|ffmpeg|superuser")
 """What a reason to skip speaks of where a machine that tests every change may lack something."""
 
 

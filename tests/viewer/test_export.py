@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import re
 import time
@@ -100,10 +101,8 @@ def _points_of_rounded_trace(analysis: Explanation, layer: str, levels: int, que
     def rounded(one):
         if one is None:
             return None
-        halves = {
-            name: getattr(one, name).astype(np.float16).astype(float) for name in ("offset", "weights", "saliency")
-        }
-        return type(one)(one.kernel_size, **halves)
+        halves = {name: getattr(one, name).astype(np.float16).astype(float) for name in ("offset", "weights")}
+        return dataclasses.replace(one, **halves)
 
     following = min(query[0] + 1, analysis.num_frames - 1)
     return compose_points(rounded(trace), rounded(earlier), analysis.grid(layer), query, following)
