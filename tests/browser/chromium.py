@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
@@ -20,11 +20,14 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_MS = 60_000
+"""How long an expectation may take to come true: on a busy machine, behind a server that analyses examples ahead."""
 
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
     """The system's Chromium, or the one that Playwright has installed."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         for candidate in [*map(shutil.which, NAMES), playwright.chromium.executable_path]:
             if candidate and Path(candidate).exists():
