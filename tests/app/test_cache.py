@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from app.cache import AnalysisCache, CacheEntry, footprint
-from sifa_core import Analysis, Clip, analyze
+from sifa_core import Clip, analyze
 from sifa_core.errors import ClipTooLargeError
 from sifa_core.models import VideoModel
 
@@ -30,7 +30,10 @@ def test_footprint_counts_arrays_wherever_they_are() -> None:
     assert footprint(values) == 40 + 24 + 5 + 12
 
 
-def test_footprint_of_an_analysis_has_frames_input_and_traces_but_no_model(analysis: Analysis) -> None:
+def test_footprint_of_an_analysis_has_frames_input_and_traces_but_no_model(
+    model: VideoModel, make_clip: Callable[..., Clip]
+) -> None:
+    analysis = analyze(model, make_clip())  # a fresh one: what is asked of it later is remembered, and counts too
     traces = sum(footprint(trace) for trace in analysis.traces.values())
     offsets = sum(trace.offset.nbytes + trace.weights.nbytes for trace in analysis.traces.values())
     assert traces > offsets > 0
