@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sifa_core.data import Clip
 from sifa_core.explain.analysis import Analysis, Target
 from sifa_core.explain.points import Query
-from sifa_core.explain.render import export, figure5
+from sifa_core.explain.render import figure5, renderers
 from sifa_core.explain.studies.controls import Control, run_controls
 from sifa_core.explain.studies.diagnostics import Diagnostic, diagnose
 from sifa_core.explain.studies.faithfulness import Faithfulness, faithfulness
@@ -83,4 +83,4 @@ class Explanation(Analysis):
 
         All carry the hashes of model and clip. Raises ExportError for another ending or a place that cannot be written.
         """
-        return export.save(self, Path(path), self.select(query, layer, levels, target))
+        return renderers.save(self, Path(path), self.select(query, layer, levels, target))
