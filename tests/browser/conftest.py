@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,11 +19,9 @@ from urllib.parse import urlsplit
 import av
 import numpy as np
 import pytest
-import torch
 from playwright.sync_api import Browser, Page
 
-from sifa_core import create_model
-from sifa_core.models import save_checkpoint
+from tests.small_models import save_with_offsets
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
@@ -36,16 +33,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Its class names are what a hostile checkpoint may call them.
     """
-    torch.manual_seed(3)
-    model = create_model("sifa_net_tiny")
     label = "${7*7} {{7*7}} <img src=x onerror=document.title=1> ‏שלום"
-    model.info = replace(model.info, labels=tuple(f"{label} {number}" for number in range(15)))
-    with torch.no_grad():
-        for layer in model.sifa_layers().values():
-            for name, parameter in layer.named_parameters():
-                if "offset" in name:
-                    parameter.normal_(std=0.3)
-    return save_checkpoint(tmp_path_factory.mktemp("weights") / "random.safetensors", model)
+    return save_with_offsets(tmp_path_factory.mktemp("weights") / "random.safetensors", label)
 
 
 @pytest.fixture(scope="session")
