@@ -19,6 +19,8 @@ from sifa_core.fields import parse_key_values, unknown_field
 
 T = TypeVar("T")
 ENDINGS = (".yaml", ".yml")
+Precision = Literal["no", "fp16", "bf16"]
+"""Number format of a forward: float32, or automatic mixed precision."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ class RunConfig:
     """Batches to an optimizer step."""
     seed: int = 0
     """Seed of initialisation, order and dropout."""
-    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
+    mixed_precision: Precision = "no"
     """Number format of the forward pass."""
     sync_batch_norm: bool = False
     """Share batch statistics between processes (GPUs only)."""

@@ -16,8 +16,8 @@ import torch
 from sifa_core.data.datasets import Failures
 from sifa_core.models.heads import summed_loss
 from sifa_core.training.config import TrainConfig
-from sifa_core.training.evaluation import Evaluation
 from sifa_core.training.optimizer import set_learning_rate
+from sifa_core.training.result import Evaluation
 from sifa_core.training.run import Run, TrainingError
 
 

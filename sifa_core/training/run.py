@@ -5,7 +5,6 @@ Legend: B clips of a process's batch, T frames of H x W pixels.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -25,11 +24,14 @@ from sifa_core.models.base import VideoModel
 from sifa_core.models.heads import average_heads
 from sifa_core.training.build import build_model, freeze_statistics, keep_statistics
 from sifa_core.training.config import TrainConfig, load_config, to_dict
-from sifa_core.training.evaluation import Evaluation, evaluate, writable_folder, write_report
+from sifa_core.training.evaluation import evaluate
 from sifa_core.training.loading import EndlessSampler, make_loader, training_data, validation_data
 from sifa_core.training.offset_loss import OffsetLoss
 from sifa_core.training.optimizer import build_optimizer
+from sifa_core.training.report import writable_folder, write_report
+from sifa_core.training.result import Evaluation
 from sifa_core.training.run_logger import RunLogger
+from sifa_core.training.sharing import Share
 from sifa_core.training.state import CONFIG, Progress, check_config, claim_folder, latest_state, save_state
 
 MOST_BROKEN = 100
@@ -82,7 +84,7 @@ class Run:
         self.model.train()
         if learn.freeze_batch_norm:
             freeze_statistics(self.model)
-        self._sums = torch.zeros(3, device=device)  # loss, hits and clips since the last log line
+        self._sums = torch.zeros(4, device=device)  # loss, top-1 and top-5 hits, clips since the last log line
         self._recent = Failures()  # what this process met since the last state
         self._result: Evaluation | None = None
 
@@ -111,8 +113,9 @@ class Run:
             rank=accelerator.process_index,
             world=accelerator.num_processes,
         )
+        loader = make_loader(self.dataset, sampler, self.config.data.workers, run.batch * self.dataset.sample_bytes)
         broken = 0
-        for batch in make_loader(self.dataset, sampler, self.config.data.workers) if not self.is_done else ():
+        for batch in loader if not self.is_done else ():
             self._recent.add(batch.failures)
             broken = 0 if len(batch.labels) else broken + 1
             if broken == min(MOST_BROKEN, run.steps * run.accumulation):
@@ -142,17 +145,19 @@ class Run:
     def count(self, batch: Batch, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add a batch to what the next log line says."""
         clips = torch.tensor(len(batch.labels), device=loss.device)
-        hits = (average_heads(logits).argmax(dim=1) == labels).sum() * (len(batch.labels) > 0)
-        self._sums += torch.stack([loss.detach() * clips, hits, clips])
+        best = average_heads(logits).topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+        hits = (rank.sum() * (len(batch.labels) > 0) for rank in (best[:, 0], best))
+        self._sums += torch.stack([loss.detach() * clips, *hits, clips])
 
     def log(self, norm: float, rate: float) -> None:
         """Say that a step is made, and at every `run.log_every`-th what the steps since the last line were like."""
         if self._logger:
             self._logger.step()
         if self.progress.step % self.config.run.log_every == 0:
-            loss, hits, clips = self.accelerator.reduce(self._sums).tolist()
+            *sums, clips = self.accelerator.reduce(self._sums).tolist()
             if self._logger and clips:
-                self._logger.training(self.progress.step, loss / clips, hits / clips, norm, rate, int(clips))
+                loss, top1, top5 = (value / clips for value in sums)
+                self._logger.training(self.progress.step, loss, top1, top5, norm, rate, int(clips))
             self._sums.zero_()
 
     def is_due(self, every: int) -> bool:
@@ -196,18 +201,18 @@ class Run:
 
     def _evaluate(self) -> Evaluation:
         """The averaged weights on the validation split, shared by all processes."""
-        data, accelerator = self.config.data, self.accelerator
+        data, share = self.config.data, Share(self.accelerator.process_index, self.accelerator.num_processes)
         views = f"{data.num_frames} frames, 1 clip x 1 crop of {data.crop} x {data.crop}"
-        part = evaluate(
-            self._averaged,
-            self.validation_set,
-            batch=self.config.run.batch,
-            workers=data.workers,
-            protocol=f"{data.kind} val, {views}",
-            rank=accelerator.process_index,
-            world=accelerator.num_processes,
+        return share.together(
+            evaluate(
+                self._averaged,
+                self.validation_set,
+                batch=self.config.run.batch,
+                workers=data.workers,
+                protocol=f"{data.kind} val, {views}",
+                part=share,
+            )
         )
-        return part if accelerator.num_processes == 1 else _together(accelerator, part)
 
 
 def _average(network: VideoModel, decay: float) -> AveragedModel:
@@ -221,15 +226,3 @@ def _gather(own: Failures, whole: Failures) -> None:
     for counts in gather_object([dict(own.counts)]):
         whole.counts.update(counts)
     own.counts.clear()
-
-
-def _together(accelerator: Accelerator, part: Evaluation) -> Evaluation:
-    """The evaluation of all processes from each one's part."""
-    failures = Failures()
-    _gather(part.failures, failures)
-    confusion, speeds, loss = (
-        accelerator.reduce(torch.as_tensor(own, device=accelerator.device)).cpu()
-        for own in (part.confusion, part.speeds, part.loss * part.count)
-    )
-    mean = loss.item() / max(1, int(confusion.sum()))
-    return dataclasses.replace(part, confusion=confusion.numpy(), speeds=speeds.numpy(), loss=mean, failures=failures)

@@ -93,6 +93,11 @@ class VideoDataset:
         """V of every sample: 1 in training, clips x crops otherwise."""
         return 1 if self.view.training else self.view.clips * self.view.crops
 
+    @property
+    def sample_bytes(self) -> int:
+        """What the clips of one sample take."""
+        return self.views * self.view.num_frames * self.view.crop**2 * 3
+
     def __len__(self) -> int:
         return len(self.entries)
 
@@ -103,7 +108,7 @@ class VideoDataset:
             frames = self._frames(entry.path, rng)
         except ClipError as error:
             return Item(None, failure=f"{entry.path}: {error}")
-        return Item(self._views(frames, rng), entry.label)
+        return Item(self._views(frames, rng), entry.label, name=str(entry.path))
 
     def _frames(self, path: Path, rng: np.random.Generator) -> Frames:
         """All wanted frames, clip after clip."""
