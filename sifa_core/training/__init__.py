@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from sifa_core.lazy import lazy_names
-from sifa_core.training.config import TrainConfig, load_config
+from sifa_core.training.config import TrainConfig
 from sifa_core.training.evaluation import evaluate, evaluate_checkpoint
+from sifa_core.training.recipe import load_config
 from sifa_core.training.report import summary, write_report
 from sifa_core.training.result import Evaluation
 

@@ -43,7 +43,15 @@ def training_data(config: TrainConfig, world: int = 1) -> ClipDataset:
             between=data.between_steps * group * config.run.accumulation,
             with_motion=config.optimizer.offset_target == "motion",
         )
-    view = datasets.View(data.num_frames, data.stride, data.crop, data.short_sides, data.flip, seed=config.run.seed)
+    view = datasets.View(
+        data.num_frames,
+        data.stride,
+        data.crop,
+        data.short_sides,
+        data.flip,
+        seed=config.run.seed,
+        augmentation=config.augment,
+    )
     return datasets.open_dataset(
         data.kind, data.train, root=data.root, labels=data.labels, view=view, frames=data.frames
     )

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from sifa_core.errors import ConfigError, SifaError
-from sifa_core.training.config import load_config
 from sifa_core.training.evaluation import TEST_CLIPS, evaluate_checkpoint
 from sifa_core.training.loop import train
+from sifa_core.training.recipe import load_config
 
 Results = dict[str, list[dict[str, Any]]]
 """Variant -> the evaluation of each seed, as `Evaluation.to_dict` makes it."""

@@ -84,7 +84,7 @@ def test_statistics_are_kept_for_a_while():
         assert torch.equal(model[1].running_mean, before)
     model(video)
     assert not torch.equal(model[1].running_mean, before)
-    assert model[1].momentum == 0.3
+    assert (model[1].momentum, model[1].num_batches_tracked) == (0.3, 1)
 
 
 class Scripted:
