@@ -230,16 +230,16 @@ class Run:
 
     def _evaluate(self) -> Evaluation:
         """The averaged weights on the validation split, shared by all processes."""
-        data, share = self.config.data, Share(self.accelerator.process_index, self.accelerator.num_processes)
+        data, part = self.config.data, Share(self.accelerator.process_index, self.accelerator.num_processes)
         views = f"{data.num_frames} frames, 1 clip x 1 crop of {data.crop} x {data.crop}"
-        return share.together(
+        return part.together(
             evaluate(
                 self._network(),
                 self.validation_set,
                 batch=self.config.run.batch,
                 workers=data.workers,
                 protocol=f"{data.kind} val, {views}",
-                part=share,
+                part=part,
             )
         )
 
