@@ -126,9 +126,11 @@ class VideoDataset:
         def choose(timestamps: NDArray[np.float64]) -> Window:
             return Window(self._indices(timestamps, rng), 1)
 
-        if path.is_dir():
-            return read_frame_folder(path, lambda count: self._indices(np.arange(count) / 12, rng), self.frames)
         largest = self.view.short_side_range[1] if self.view.training else self.view.crop
+        if path.is_dir():
+            return read_frame_folder(
+                path, lambda count: self._indices(np.arange(count) / 12, rng), self.frames, max_short_side=largest
+            )
         return read_frames(path, choose, max_short_side=largest, limits=DATASET_LIMITS).frames
 
     def _indices(self, timestamps: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
