@@ -35,7 +35,7 @@ class LayerTrace:
     difference: NDArray[np.float32]
     """[T, h, w]: channel mean of |D| (Eq. 4)."""
     relative_difference: NDArray[np.float32]
-    """[T, h, w]: `difference` over the channel mean of |f[t]| + |f[t+1]|, 0..1."""
+    """[T, h, w]: `difference` over the channel mean of |f[t]| + |f[t+1]|, 0..1; the benchmark measures it, too."""
 
 
 class Trace:
