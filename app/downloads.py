@@ -12,7 +12,7 @@ import gradio as gr
 
 from sifa_core import Analysis
 from sifa_core.explain.analysis import Selection
-from sifa_core.explain.render.export import RENDERERS
+from sifa_core.explain.render.renderers import RENDERERS
 
 KINDS = {
     "png": "image/png",

@@ -28,7 +28,7 @@ def summary(results: dict[str, Any]) -> str:
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """Tables of times, ratios and roofline shares."""
+    """Tables of times, ratios and roofline fractions."""
     machine = results["machine"]
     lines = [
         _measured(machine),
@@ -85,9 +85,9 @@ def _roofline_table(rows: list[dict[str, Any]], ceilings: dict[str, float]) -> l
     for row in rows:
         for kind, title in (("forward", "forward"), ("both", "forward and backward")):
             line = row["roofline"][kind]
-            shares = " | ".join(f"{100 * line['shares'][name]:.0f} %" for name in ("compute", "memory", "cache"))
+            fractions = " | ".join(f"{100 * line['fractions'][name]:.0f} %" for name in ("compute", "memory", "cache"))
             amounts = " | ".join(f"{line[name] / 1e6:.1f}" for name in ("operations", "memory", "cache"))
-            lines.append(f"| {row['stage']} x{row['clips']} | {title} | {amounts} | {shares} |")
+            lines.append(f"| {row['stage']} x{row['clips']} | {title} | {amounts} | {fractions} |")
     lines += [
         "",
         "The forward's multiply-adds alone, at the measured rate, against our calls:",

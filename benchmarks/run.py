@@ -3,7 +3,7 @@
     python -m sifa_core bench
 
 Writes results.json and results.md. Figures are medians, taken by `harness.measure`. On a machine that is busy with
-other work medians mostly show that; the fastest times, kept beside them, show it least.
+other work medians mostly show that; the fastest times, noted beside them, show it least.
 """
 
 from __future__ import annotations
@@ -128,7 +128,10 @@ def _operator_row(
     roofline: dict[str, Any] = {}
     for kind in ("forward", "both"):
         todo = ceilings.work(shape, formulations.KERNEL_SIZE, kind == "both")
-        roofline[kind] = {**todo._asdict(), "shares": ceilings.shares(todo, times["ours"][f"{kind}_fastest"], ceiling)}
+        roofline[kind] = {
+            **todo._asdict(),
+            "fractions": ceilings.fractions(todo, times["ours"][f"{kind}_fastest"], ceiling),
+        }
     roofline["limit"] = ceilings.limit(shape, formulations.KERNEL_SIZE, ceiling)
     return {"stage": stage, "clips": clips, "shape": shape, "seconds": times, "roofline": roofline}
 
@@ -138,7 +141,7 @@ def _time_models(repeats: int) -> list[dict[str, Any]]:
     from sifa_core import create_model
 
     names: dict[str, dict[str, str]] = {"SIFA-Net-50": {}, "ResNet-50": {"temporal": "none"}}
-    models = {name: create_model("sifa_net_r50", **switches).eval() for name, switches in names.items()}
+    models = {name: create_model("sifa_net_r50", **fields).eval() for name, fields in names.items()}
     clip = torch.randn(1, 3, 16, 256, 256)
     print("whole models ...", file=sys.stderr)
     calls = {name: harness.forward(model, (clip,)) for name, model in models.items()}

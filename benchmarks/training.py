@@ -88,7 +88,7 @@ def report(config: TrainConfig) -> str:
     lines = [
         f"{speed:.1f} clips/s, drawing included.",
         "",
-        "| work on a batch | processor time | share |",
+        "| work on a batch | processor time | fraction |",
         "|---|---|---|",
     ]
     lines += [f"| {name} | {seconds:.2f} s | {100 * seconds / total:.0f} % |" for name, seconds in parts.items()]

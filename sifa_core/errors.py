@@ -45,7 +45,7 @@ class UnknownNameError(ModelError):
 
 
 class ConfigError(ModelError):
-    """An unknown switch, or a value that a switch does not take."""
+    """An unknown field, or a value that a field does not take."""
 
 
 class CheckpointError(ModelError):

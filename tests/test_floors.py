@@ -48,7 +48,7 @@ def test_no_import_goes_up_or_round(copy: Path) -> None:
         ("sifa_core/inference.py", "from sifa_core.explain.points import Query", PACKAGE),
         ("sifa_core/ops/dense.py", "import sifa_core.layers.sifa", PACKAGE),
         ("sifa_core/explain/analysis.py", "from sifa_core.explain.studies import controls", EXPLANATIONS),
-        ("sifa_core/explain/studies/controls.py", "from sifa_core.explain.render import export", EXPLANATIONS),
+        ("sifa_core/explain/studies/controls.py", "from sifa_core.explain.render import renderers", EXPLANATIONS),
         ("sifa_core/explain/trace.py", "import sifa_core.explain.analysis", EXPLANATIONS),
         ("sifa_core/training/offsets.py", "import sifa_core.explain.analysis", TRAINING),
         ("sifa_core/data/sampling.py", "import sifa_core.data.decode", CIRCLES),

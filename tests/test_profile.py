@@ -18,12 +18,12 @@ R50 = {"frames": 16, "size": (256, 256)}
 
 
 @pytest.mark.parametrize(
-    ("switches", "paper"),
+    ("fields", "paper"),
     [({"temporal": "none"}, 23), ({"stages": ("res5",)}, 24), ({}, 25)],
     ids=["none", "res5", "res3-5"],
 )
-def test_r50_costs_what_the_paper_says(switches, paper):
-    assert measure_cost("sifa_net_r50", **R50, **switches).gigas == pytest.approx(paper, rel=0.05)
+def test_r50_costs_what_the_paper_says(fields, paper):
+    assert measure_cost("sifa_net_r50", **R50, **fields).gigas == pytest.approx(paper, rel=0.05)
 
 
 def test_layers_by_hand():
@@ -138,7 +138,7 @@ def test_the_command_prints_a_table(capsys):
     assert "24.9" not in lines["all"]
     assert "23.289 G" in lines["all"]
     assert "0.028 G" in lines["layer4.2"]
-    assert "kept for the backward" in lines["feature"]
+    assert "stored for the backward" in lines["feature"]
     assert "time" not in out
 
 
@@ -151,7 +151,7 @@ def test_the_command_prints_json(capsys):
     assert answer["latency_ms"]["median"] > 0
 
 
-def test_a_file_of_weights_is_profiled_with_its_switches(capsys, tmp_path):
+def test_a_file_of_weights_is_profiled_with_its_fields(capsys, tmp_path):
     path = save_checkpoint(tmp_path / "own.safetensors", create_model("sifa_net_tiny", width=8, kernel_size=5))
     small = ("--frames", "4", "--size", "32", "--no-latency", "--json")
     answers = [
@@ -201,6 +201,6 @@ def test_too_little_memory_is_one_line(capsys, monkeypatch):
     assert last.startswith("error: sifa_net_tiny cannot be timed on (1, 3, 4, 32, 32): not enough memory")
 
 
-def test_unknown_switches_are_named():
+def test_unknown_fields_are_named():
     with pytest.raises(ConfigError, match="has no field wings"):
         measure_cost("sifa_net_tiny", wings=2)

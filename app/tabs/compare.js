@@ -88,9 +88,9 @@ const percent = (value) => (value === null ? "–" : `${(100 * value).toFixed(1)
 const points = (value) =>
   value === null ? "–" : `${value > 0 ? "+" : value < 0 ? "−" : "±"}${Math.abs(100 * value).toFixed(1)} points`;
 
-function share(value) {
+function fractionCell(value) {
   const bar = make("i");
-  bar.style.setProperty("--share", `${100 * (value ?? 0)}%`);
+  bar.style.setProperty("--fraction", `${100 * (value ?? 0)}%`);
   return make("td", {}, [make("span", { textContent: percent(value) }), bar]);
 }
 
@@ -105,7 +105,7 @@ function drawRows(rows) {
   const body = rows.map(({ label, values, difference }) => {
     const change = make("td", { textContent: points(difference), className: "change" });
     const name = make("th", { scope: "row" }, [make("bdi", { textContent: label, title: label })]);
-    return make("tr", {}, [name, ...values.map(share), change]);
+    return make("tr", {}, [name, ...values.map(fractionCell), change]);
   });
   table.replaceChildren(
     make("table", { className: "table" }, [

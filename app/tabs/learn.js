@@ -157,7 +157,7 @@ function switchOff(part) {
   if (part) trigger("select");
 }
 
-const percent = (share) => `${(100 * share).toFixed(share > 0.0995 && share < 0.9995 ? 0 : 1)} %`;
+const percent = (fraction) => `${(100 * fraction).toFixed(fraction > 0.0995 && fraction < 0.9995 ? 0 : 1)} %`;
 
 function resultOf(answer) {
   const parts = [make("p", "words", lesson.partWords[answer.part])];
@@ -176,10 +176,10 @@ function resultOf(answer) {
     parts.push(make("p", "words", "This model is untrained, so there are no predictions to compare."));
   }
   const points = (which, label) => {
-    const share = shares(answer[which].weights);
+    const scaled = fractions(answer[which].weights);
     const draw = (svg, unit) => {
-      for (const i of largest(answer[which].weights, share.length).reverse()) {
-        drawDot(svg, answer[which].points[i], 0.7 + 0.8 * share[i], colourAt(INFERNO, share[i]).css, unit);
+      for (const i of largest(answer[which].weights, scaled.length).reverse()) {
+        drawDot(svg, answer[which].points[i], 0.7 + 0.8 * scaled[i], colourAt(INFERNO, scaled[i]).css, unit);
       }
       drawDot(svg, [lesson.choice.x, lesson.choice.y], 1.3, "#22c55e", unit);
     };

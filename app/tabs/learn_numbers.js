@@ -27,13 +27,13 @@ function say(value) {
 /** The values of all k x k taps as a little matrix, coloured like the points. */
 function matrix(lesson, values, caption) {
   const table = make("table", "taps", make("caption", "", caption));
-  const share = shares(values);
+  const scaled = fractions(values);
   for (let row = 0; row < lesson.side; row += 1) {
     const line = make("tr");
     for (let column = 0; column < lesson.side; column += 1) {
       const i = row * lesson.side + column;
       const cell = make("td", "", say(values[i]));
-      const colour = colourAt(INFERNO, share[i]);
+      const colour = colourAt(INFERNO, scaled[i]);
       cell.style.background = colour.css;
       cell.style.color = colour.isBright ? "#000000" : "#ffffff";
       line.append(cell);
@@ -65,7 +65,7 @@ function channelTable(caption, numbers, rows, lead = "") {
     if (lead) line.append(make("td", "lead", row.lead === undefined ? "" : say(row.lead)));
     for (const value of row.values) {
       const cell = make("td", value < 0 ? "below" : "above", say(value));
-      cell.style.setProperty("--share", row.isFraction ? 0 : Math.abs(value) / most);
+      cell.style.setProperty("--fraction", row.isFraction ? 0 : Math.abs(value) / most);
       line.append(cell);
     }
     body.append(line);

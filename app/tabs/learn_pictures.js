@@ -16,9 +16,9 @@ function shape(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** The colour of a share 0..1 on a scale. */
-function colourAt(scale, share) {
-  const place = Math.min(Math.max(share, 0), 1) * (scale.length - 1);
+/** The colour of a fraction 0..1 on a scale. */
+function colourAt(scale, fraction) {
+  const place = Math.min(Math.max(fraction, 0), 1) * (scale.length - 1);
   const low = Math.min(Math.floor(place), scale.length - 2);
   const mixed = scale[low].map((part, i) => Math.round(part + (place - low) * (scale[low + 1][i] - part)));
   const [red, green, blue] = mixed.map((part) => (part / 255) ** 2.2);
@@ -26,8 +26,8 @@ function colourAt(scale, share) {
   return { css: `rgb(${mixed.join(" ")})`, isBright: 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 };
 }
 
-/** Shares 0..1 of values between the smallest and the largest. */
-function shares(values) {
+/** Values as fractions 0..1 of the way between the smallest and the largest. */
+function fractions(values) {
   const low = Math.min(...values);
   const span = Math.max(...values) - low;
   return values.map((value) => (span > 0 ? (value - low) / span : 1));
@@ -109,9 +109,9 @@ function drawQuery(root, lesson, unit) {
 /** The k x k cells around the query, coloured by weight. */
 function drawNeighbourhood(root, lesson, unit) {
   drawGrid(root, lesson, unit);
-  const share = shares(lesson.regular.weights);
+  const scaled = fractions(lesson.regular.weights);
   lesson.regular.points.forEach((cell, i) => {
-    const fill = colourAt(INFERNO, share[i]).css;
+    const fill = colourAt(INFERNO, scaled[i]).css;
     drawCell(root, lesson, cell, { fill, "fill-opacity": 0.62, stroke: "#fff", "stroke-width": 0.35 * unit });
   });
   drawQuery(root, lesson, unit);
@@ -125,9 +125,9 @@ function drawPoints(root, lesson, attention, unit) {
     const [x2, y2] = toPixel(attention.points[i]);
     root.append(shape("line", { x1: query[0], y1: query[1], x2, y2, stroke: "#a855f7", "stroke-width": 0.7 * unit }));
   }
-  const share = shares(attention.weights);
+  const scaled = fractions(attention.weights);
   for (const i of largest(attention.weights, attention.weights.length).reverse()) {
-    drawDot(root, toPixel(attention.points[i]), 1.2 + 1.3 * share[i], colourAt(INFERNO, share[i]).css, unit);
+    drawDot(root, toPixel(attention.points[i]), 1.2 + 1.3 * scaled[i], colourAt(INFERNO, scaled[i]).css, unit);
   }
   drawQuery(root, lesson, unit);
 }
@@ -152,18 +152,18 @@ function drawCorners(root, lesson, tap, unit) {
   const { toPixel, stride } = geometry(lesson);
   drawGrid(root, lesson, unit);
   lesson.corners[tap].forEach((cell, i) => {
-    const share = lesson.cornerWeights[tap][i];
+    const weight = lesson.cornerWeights[tap][i];
     drawCell(root, lesson, cell, {
       fill: "#7db2ff",
-      "fill-opacity": 0.12 + 0.6 * share,
+      "fill-opacity": 0.12 + 0.6 * weight,
       stroke: "#fff",
       "stroke-width": 0.4 * unit,
     });
     const [x, y] = toPixel(cell);
     const size = Math.min(7 * unit, stride[1] / 3);
     const outwards = (i < 2 ? -1 : 1) * 0.2 * stride[1];
-    const text = shape("text", { x, y: y + outwards + size / 3, "font-size": size, class: "share" });
-    text.textContent = share.toFixed(2);
+    const text = shape("text", { x, y: y + outwards + size / 3, "font-size": size, class: "corner" });
+    text.textContent = weight.toFixed(2);
     root.append(text);
   });
   drawDot(root, toPixel(lesson.deformed.points[tap]), 2.2, "#f59e0b", unit);
@@ -171,10 +171,10 @@ function drawCorners(root, lesson, tap, unit) {
 
 /** A map of the layer over the whole of frame t + 1, each cell by its value. */
 function drawMap(root, lesson, values, unit) {
-  const share = shares(values.flat());
+  const scaled = fractions(values.flat());
   values.forEach((row, j) =>
     row.forEach((_, i) => {
-      const part = share[j * row.length + i];
+      const part = scaled[j * row.length + i];
       drawCell(root, lesson, [i, j], { fill: colourAt(VIRIDIS, part).css, "fill-opacity": 0.25 + 0.6 * part });
     }),
   );

@@ -55,10 +55,10 @@ def control_cards(cards: list[dict[str, Any]], is_trained: bool) -> str:
 
 
 def _card(card: dict[str, Any], is_trained: bool) -> str:
-    film = "".join(f'<img src="data:image/jpeg;base64,{picture}" alt="">' for picture in card["pictures"])
+    filmstrip = "".join(f'<img src="data:image/jpeg;base64,{picture}" alt="">' for picture in card["pictures"])
     parts = [
         f"<h3>{escape(card['title'])}</h3>",
-        f'<div class="film">{film}</div>',
+        f'<div class="filmstrip">{filmstrip}</div>',
         f'<p class="about">{escape(card["about"])}</p>',
     ]
     if is_trained:
@@ -79,5 +79,5 @@ def _bar(label: str, probability: float) -> str:
     percent = 100 * probability
     return (
         f'<li><bdi title="{escape(label)}">{escape(label)}</bdi><span>{percent:.0f} %</span>'
-        f'<i style="--share: {percent:.1f}%"></i></li>'
+        f'<i style="--fraction: {percent:.1f}%"></i></li>'
     )

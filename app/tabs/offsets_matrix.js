@@ -20,7 +20,7 @@ let followed;
 /** What the matrix shows: the last value that was not empty. */
 let data;
 
-/** Share of the strongest colour, -1..1; colours stay light enough (dark enough, in the dark) to read numbers on. */
+/** Fraction of the strongest colour, -1..1; colours stay light enough (dark enough, in the dark) to read numbers on. */
 function strength({ low, high, zero }, value) {
   if (zero) return Math.max(-1, Math.min(1, value / high));
   return high > low ? Math.max(0, Math.min(1, (value - low) / (high - low))) : 0;
@@ -31,9 +31,9 @@ const written = ({ unit, digits }, value) =>
 const withUnit = (shown, value) => `${written(shown, value)}${shown.unit ? ` ${shown.unit}` : ""}`;
 
 function paint(node, shown, value) {
-  const share = strength(shown, value);
-  node.style.setProperty("--share", `${Math.round(1000 * Math.abs(share)) / 10}%`);
-  node.classList.toggle("negative", share < 0);
+  const fraction = strength(shown, value);
+  node.style.setProperty("--fraction", `${Math.round(1000 * Math.abs(fraction)) / 10}%`);
+  node.classList.toggle("negative", fraction < 0);
 }
 
 function cell(value, shown, layer, frame) {

@@ -3,7 +3,7 @@
 // n image, y row, x column, c channel, i tap; C channels, K taps, P = height*width places.
 // A map is [P][C] per image, offsets [P][K][2] as (dy, dx), weights [P][K]. Sums, coordinates and the memory map are
 // `Real` (float, or double for double storage); all else is `Store`, which may be 16 bits wide: the memory map is read
-// 4K times, so it is widened before, by the caller. Addresses are worked out in 64 bits.
+// 4K times, so it is widened before, by the caller. Addresses are computed in 64 bits.
 //
 // No two threads ever add to one number, and every sum runs in the order of places and taps, so results do not depend
 // on the number of threads.

@@ -113,8 +113,8 @@ def _print_predictions(rows: list[dict[str, Any]], info: ModelInfo) -> None:
 
 def _explain(options: argparse.Namespace) -> None:
     import sifa_core as sifa
-    from sifa_core.explain.render.export import file_kind, own_clip, save
     from sifa_core.explain.render.numbers import describe
+    from sifa_core.explain.render.renderers import file_kind, own_clip, save
 
     paths = options.out or [Path(Path(options.clip).stem + ".html")]
     for path in paths:  # a mistake here should not cost the analysis
@@ -135,11 +135,11 @@ def _explain(options: argparse.Namespace) -> None:
     for label, probability in analysis.predictions[:3] if model.info.is_trained else []:
         print(f"  {probability:6.1%}  {label}")
     for layer in analysis.layers:
-        figures = analysis.offset_statistics(layer)
-        length, pixels = figures.mean_magnitude.mean(), figures.mean_magnitude_pixels.mean()
+        found = analysis.offset_statistics(layer)
+        length, pixels = found.mean_magnitude.mean(), found.mean_magnitude_pixels.mean()
         print(
-            f"  {layer}: offsets {length:.2f} cells ({pixels:.0f} px), {figures.out_of_frame.mean():.0%} out of frame, "
-            f"attention entropy {figures.attention_entropy.mean():.2f}"
+            f"  {layer}: offsets {length:.2f} cells ({pixels:.0f} px), {found.out_of_frame.mean():.0%} out of frame, "
+            f"attention entropy {found.attention_entropy.mean():.2f}"
         )
     for finding in analysis.warnings():
         print(f"  {finding.severity}: {finding.sentence} {finding.advice}")

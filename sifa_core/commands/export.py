@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from sifa_core.models.export import ENDINGS, check_export, export_model
+    from sifa_core.models.standalone import ENDINGS, check_export, export_model
 
     if options.out.suffix not in ENDINGS:  # a mistake here should not cost the loading
         raise ExportError(f"{options.out.name} cannot be written: the ending must be one of {', '.join(ENDINGS)}.")

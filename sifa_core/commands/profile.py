@@ -94,17 +94,17 @@ def _latency(name: str, options: argparse.Namespace, shape: tuple[int, ...], fie
 def _text(title: str, cost: Cost, latency: Latency | None) -> str:
     clips, _, frames, height, width = cost.shape
     lines = [f"{title}: {clips} x {frames} frames of {height} x {width}", ""]
-    lines += [f"{'layer':22}{'parameters':>12}{'multiply-adds':>16}{'share':>8}{'of these temporal':>20}"]
+    lines += [f"{'layer':22}{'parameters':>12}{'multiply-adds':>16}{'fraction':>9}{'of these temporal':>20}"]
     parameters, additions, temporal = _by_block(cost.parameters), _by_block(cost.multiply_adds), _temporal(cost)
     for block in parameters:
-        count, share = additions.get(block, 0), additions.get(block, 0) / 1e9 / cost.gigas
+        count, fraction = additions.get(block, 0), additions.get(block, 0) / 1e9 / cost.gigas
         part = f"{temporal[block] / 1e9:18.3f} G" if block in temporal else ""
-        lines.append(f"{block:22}{parameters.get(block, 0) / 1e6:10.3f} M{count / 1e9:14.3f} G{share:8.1%}{part}")
+        lines.append(f"{block:22}{parameters.get(block, 0) / 1e6:10.3f} M{count / 1e9:14.3f} G{fraction:9.1%}{part}")
     total = f"{sum(temporal.values()) / 1e9:18.3f} G"
-    lines.append(f"{'all':22}{cost.parameter_count / 1e6:10.3f} M{cost.gigas:14.3f} G{1:8.1%}{total}")
+    lines.append(f"{'all':22}{cost.parameter_count / 1e6:10.3f} M{cost.gigas:14.3f} G{1:9.1%}{total}")
     lines += [
         "",
-        f"feature maps: {cost.training_bytes / 2**20:.1f} MiB kept for the backward in training, "
+        f"feature maps: {cost.training_bytes / 2**20:.1f} MiB stored for the backward in training, "
         f"at most {cost.inference_bytes / 2**20:.1f} MiB at once in inference (float32)",
     ]
     if latency:

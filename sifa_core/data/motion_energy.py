@@ -25,7 +25,7 @@ def thumbnail_size(width: int, height: int) -> tuple[int, int]:
 
 
 def motion_between(thumbnails: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-    """[N] movement from frame i-1 to i as a share of the short side; 0 for the first, NaN across a cut.
+    """[N] movement from frame i-1 to i as a fraction of the short side; 0 for the first, NaN across a cut.
 
     The 95th percentile of the optical flow's length (dense inverse search): a small object that moves counts as much
     as a whole scene, and single wild vectors do not count.

@@ -18,7 +18,7 @@ Times = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class AutoStride:
-    """What "auto" looks for. Distances are shares of the picture's short side."""
+    """What "auto" looks for. Distances are fractions of the picture's short side."""
 
     step: float = 0.02
     """Wanted movement from one frame of the clip to the next: 0.08 between two feature frames of a model that
@@ -97,7 +97,7 @@ def auto_window(
 ) -> Window:
     """Choose what the caller left open: `start`, `stride`, or both.
 
-    `motion` [N]: movement from frame i-1 to i as a share of the short side (entry 0 is 0); NaN marks a cut. For each
+    `motion` [N]: movement from frame i-1 to i as a fraction of the short side (entry 0 is 0); NaN marks a cut. For each
     stride that fits, the window that moves most is found, if possible without a cut; then the stride is taken whose
     movement per step is nearest, as a ratio, to the wanted one. A video in which nothing moves gets the widest window
     in its middle.
@@ -134,8 +134,10 @@ def uniform_clips(timestamps: Times, num_frames: int, stride: int, num_clips: in
         raise ValueError("num_clips must be at least 1")
     stride = fitting_stride(timestamps, 0, stride, num_frames)
     last_start = _last_start(timestamps, num_frames, stride)
-    shares = [0.5] if num_clips == 1 else np.linspace(0.0, 1.0, num_clips)
-    return np.stack([window_indices(timestamps, round(share * last_start), stride, num_frames) for share in shares])
+    fractions = [0.5] if num_clips == 1 else np.linspace(0.0, 1.0, num_clips)
+    return np.stack(
+        [window_indices(timestamps, round(fraction * last_start), stride, num_frames) for fraction in fractions]
+    )
 
 
 def random_window(timestamps: Times, num_frames: int, stride: int, generator: np.random.Generator) -> Indices:
@@ -153,8 +155,8 @@ def random_segments(count: int, num_frames: int, generator: np.random.Generator 
     if count < 1 or num_frames < 1:
         raise ValueError("count and num_frames must be at least 1")
     edges = np.arange(num_frames) * count / num_frames
-    share = np.full(num_frames, 0.5) if generator is None else generator.random(num_frames)
-    return np.minimum((edges + share * count / num_frames).astype(np.int64), count - 1)
+    fraction = np.full(num_frames, 0.5) if generator is None else generator.random(num_frames)
+    return np.minimum((edges + fraction * count / num_frames).astype(np.int64), count - 1)
 
 
 def _nearest(timestamps: Times, moments: Times) -> Indices:

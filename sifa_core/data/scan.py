@@ -30,7 +30,8 @@ from sifa_core.data.picture import Presentation, presentation, to_rgb
 from sifa_core.data.timing import Timeline
 from sifa_core.errors import BrokenVideoError, ClipTooLargeError
 
-_KEPT_BYTES = 256_000_000
+_FRAME_BYTES = 256_000_000
+"""Most that decoded frames may take for the second pass to have them from memory."""
 _CLOCK_MAY_JUMP = 0x200
 """FFmpeg's AVFMT_TS_DISCONT."""
 
@@ -45,7 +46,7 @@ class Scan:
     """By how many seconds the file's clock was off each time that it was set anew."""
     thumbnails: list[NDArray[np.uint8]] = field(default_factory=list)
     """[N] small grey pictures, if they were asked for."""
-    kept: list[av.VideoFrame] | None = field(default_factory=list)
+    frames: list[av.VideoFrame] | None = field(default_factory=list)
     """[N] the frames themselves; None when they were too large together."""
     show: Presentation | None = None
     codec: str = ""
@@ -79,7 +80,7 @@ def scan_video(file: VideoFile, limits: Limits, max_short_side: int, *, thumbnai
     """Decode everything once. Raises as `VideoFile.stream` does, and ClipTooLargeError where a limit is passed."""
     found = Scan()
     thumbnailer = VideoReformatter()
-    kept_bytes = 0
+    frame_bytes = 0
     first_size = (0, 0)
     timeline = Timeline(1 / 30, may_jump=False)
     for frame, opened in _frames(file, limits, found):
@@ -97,11 +98,11 @@ def scan_video(file: VideoFile, limits: Limits, max_short_side: int, *, thumbnai
             found.last_duration = float(frame.duration * frame.time_base)
         if thumbnails:
             found.thumbnails.append(_thumbnail(file.name, frame, first_size, thumbnailer))
-        if found.kept is not None:
-            kept_bytes += sum(plane.buffer_size for plane in frame.planes)
-            found.kept.append(frame)
-            if kept_bytes > _KEPT_BYTES:
-                found.kept = None
+        if found.frames is not None:
+            frame_bytes += sum(plane.buffer_size for plane in frame.planes)
+            found.frames.append(frame)
+            if frame_bytes > _FRAME_BYTES:
+                found.frames = None
     found.timestamps, found.jumps = timeline.seconds, timeline.jumps
     return found
 
@@ -148,9 +149,9 @@ def check_clip_size(name: str, count: int, show: Presentation, limits: Limits) -
 
 def _numbered(file: VideoFile, limits: Limits, found: Scan, first: int) -> Iterator[tuple[int, av.VideoFrame]]:
     """Frames and their numbers, from the one before `first` or an earlier one on."""
-    if found.kept is not None:
+    if found.frames is not None:
         before = max(0, first - 1)
-        yield from enumerate(found.kept[before:], before)
+        yield from enumerate(found.frames[before:], before)
         return
     for index, (frame, _) in enumerate(_frames(file, limits, Scan())):
         yield index, frame

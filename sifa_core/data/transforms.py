@@ -86,7 +86,7 @@ def random_resize_crop(
 def random_flip(frames: Frames, generator: np.random.Generator, *, enabled: bool = True) -> Frames:
     """Mirror left and right in half of the cases; `enabled=False` where a label names a direction.
 
-    One number is drawn either way, so that the switch changes nothing else of a seeded run.
+    One number is drawn either way, so that the choice changes nothing else of a seeded run.
     """
     mirrored = generator.random() < 0.5
     return frames[:, :, ::-1] if enabled and mirrored else frames
@@ -100,17 +100,17 @@ def center_crop(frames: Frames, crop: int) -> Frames:
 def three_crops(frames: Frames, crop: int) -> list[Frames]:
     """Three crop x crop windows evenly along the long side, in the middle of the short one."""
     enlarged = _at_least(frames, crop)
-    return [_window(enlarged, crop, share) for share in (0.0, 0.5, 1.0)]
+    return [_window(enlarged, crop, fraction) for fraction in (0.0, 0.5, 1.0)]
 
 
 def _at_least(frames: Frames, crop: int) -> Frames:
     return resize_short_side(frames, crop) if min(frames.shape[1:3]) < crop else frames
 
 
-def _window(frames: Frames, crop: int, share: float) -> Frames:
-    """The window that lies at `share` of the way along the long side."""
+def _window(frames: Frames, crop: int, fraction: float) -> Frames:
+    """The window that lies at `fraction` of the way along the long side."""
     height, width = frames.shape[1:3]
     along_width = width >= height
-    top = round((height - crop) * (0.5 if along_width else share))
-    left = round((width - crop) * (share if along_width else 0.5))
+    top = round((height - crop) * (0.5 if along_width else fraction))
+    left = round((width - crop) * (fraction if along_width else 0.5))
     return frames[:, top : top + crop, left : left + crop]

@@ -83,7 +83,7 @@ def _read(
         timeline.add(float(pts * stream.time_base), None)  # type: ignore[operator]
     if len(shown) < 2 or timeline.jumps or timeline.seconds[-1] > limits.max_seconds:
         raise _NotPlainError
-    found = Scan(timestamps=timeline.seconds, codec=context.name, kept=None)
+    found = Scan(timestamps=timeline.seconds, codec=context.name, frames=None)
     window = choose(np.asarray(found.timestamps, np.float64))
     wanted = {shown[index][0]: index for index in set(window.indices.tolist())}
     crop = container_crop(file.handle, container.streams.video.index(stream))

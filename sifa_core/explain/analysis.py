@@ -298,7 +298,7 @@ class Analysis:
         return {stage: self.grad_cam_cells(stage, target) for stage in stages}
 
     def offset_statistics(self, layer: str | None = None) -> OffsetStatistics:
-        """Magnitude, direction, out-of-frame share and attention entropy of a layer, frame by frame."""
+        """Magnitude, direction, out-of-frame fraction and attention entropy of a layer, frame by frame."""
         layer = self.check_layer(layer)
         if layer not in self._statistics:
             self._statistics[layer] = offset_statistics(self.traces[layer], self.grid(layer))

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from sifa_core.data import Clip
 from sifa_core.explain.analysis import Analysis, Target
 from sifa_core.explain.points import Query
-from sifa_core.explain.render import export, figure5
+from sifa_core.explain.render import figure5, renderers
 from sifa_core.explain.studies.controls import Control, run_controls
 from sifa_core.explain.studies.diagnostics import Diagnostic, diagnose
+from sifa_core.explain.studies.faithfulness import Faithfulness, faithfulness
 from sifa_core.models import VideoModel
 
 
@@ -47,6 +48,22 @@ class Explanation(Analysis):
         """The same clip frozen, reversed, shuffled and held, each analysed once more: four more runs of the model."""
         return list(run_controls(self, seed))
 
+    def faithfulness(
+        self,
+        layer: str | None = None,
+        target: Target = None,
+        against: Target = None,
+        method: str | None = None,
+        *,
+        seed: int = 0,
+        progress: Callable[[float, str], None] | None = None,
+    ) -> Faithfulness:
+        """Whether the picture of `class_evidence` can be believed: deletion and insertion, the same picture under
+        shuffled weights and for another class, and a verdict in words. `progress` is told (0..1, what comes next)."""
+        return faithfulness(
+            self, layer=layer, target=target, against=against, method=method, seed=seed, progress=progress
+        )
+
     def figure5(
         self, query: Query | None = None, layer: str | None = None, levels: int | None = None, target: Target = None
     ) -> NDArray[np.uint8]:
@@ -66,4 +83,4 @@ class Explanation(Analysis):
 
         All carry the hashes of model and clip. Raises ExportError for another ending or a place that cannot be written.
         """
-        return export.save(self, Path(path), self.select(query, layer, levels, target))
+        return renderers.save(self, Path(path), self.select(query, layer, levels, target))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sifa_core.errors import QueryError
 from sifa_core.explain.geometry import FeatureGrid, FloatArray, regular_taps
-from sifa_core.explain.statistics import attention_shares
+from sifa_core.explain.statistics import attention_fractions
 from sifa_core.explain.trace import LayerTrace
 
 LEAST_MOTION = 0.25
@@ -64,8 +64,8 @@ class FlowAgreement:
 def displacements(trace: LayerTrace) -> tuple[FloatArray, FloatArray]:
     """Attention-weighted mean of (tap + offset) and of (tap) alone, [T, 2, h, w] each; weights count by their size."""
     taps = regular_taps(trace.kernel_size)[:, :, None, None]
-    shares = attention_shares(trace.weights)[:, :, None]
-    return (shares * (taps + trace.offset)).sum(1), (shares * taps).sum(1)
+    fractions = attention_fractions(trace.weights)[:, :, None]
+    return (fractions * (taps + trace.offset)).sum(1), (fractions * taps).sum(1)
 
 
 def agreement(trace: LayerTrace, truth: Sequence[tuple[FloatArray, NDArray[np.bool_]]]) -> FlowAgreement:
@@ -74,19 +74,19 @@ def agreement(trace: LayerTrace, truth: Sequence[tuple[FloatArray, NDArray[np.bo
     A frame without its pair in `truth` has no moving cells.
     """
     found, regular = displacements(trace)
-    figures = np.full((5, len(found)), np.nan)
+    measures = np.full((5, len(found)), np.nan)
     cells = np.zeros(len(found), np.int64)
     for t, (displacement, moving) in enumerate(truth):
         cells[t] = moving.sum()
         if not moving.any():
             continue
         true = displacement[moving].T
-        figures[:, t] = (
+        measures[:, t] = (
             *_compare(found[t][:, moving], true),
             *_compare(regular[t][:, moving], true),
             np.linalg.norm(true, axis=0).mean(),
         )
-    return FlowAgreement(cells, *figures)
+    return FlowAgreement(cells, *measures)
 
 
 def _compare(estimate: FloatArray, true: FloatArray) -> tuple[float, float]:

@@ -28,15 +28,15 @@ def sifa_attention(
     weighted sum of the samples. The caller adds the query (Eq. 3).
 
     Args:
-        query: (N, C, H, W), frame t. float32, float64, float16 or bfloat16; any strides, channels_last is fastest.
-        memory: (N, C, H, W), frame t+1, of query's dtype.
-        offset: (N, 2K, H, W) in feature cells; channel 2i is dy and 2i+1 is dx of tap i, taps row by row. A point
+        query: [N, C, H, W], frame t. float32, float64, float16 or bfloat16; any strides, channels_last is fastest.
+        memory: [N, C, H, W], frame t+1, of query's dtype.
+        offset: [N, 2K, H, W] in feature cells; channel 2i is dy and 2i+1 is dx of tap i, taps row by row. A point
             that is not a number, infinite or far outside reads zero.
         kernel_size: side of the square of taps, 1 to 9.
         scale: "mean" divides the dot product by C, "none" leaves it, "softmax" is softmax over taps of "mean".
 
     Returns:
-        aggregate (N, C, H, W) and weights (N, K, H, W), both channels_last and of query's dtype.
+        aggregate [N, C, H, W] and weights [N, K, H, W], both channels_last and of query's dtype.
 
     Raises:
         ConfigError: a keyword argument outside its range.

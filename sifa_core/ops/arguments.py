@@ -51,7 +51,7 @@ def check(query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, setti
         raise ConfigError(f"scale must be one of {', '.join(SCALES)}, not {settings.scale!r}.")
     for name, tensor in (("query", query), ("memory", memory), ("offset", offset)):
         if tensor.dim() != 4:
-            raise ModelError(f"{name} must have 4 dimensions (N, C, H, W), not {tensor.dim()}.")
+            raise ModelError(f"{name} must have 4 dimensions [N, C, H, W], not {tensor.dim()}.")
         if tensor.dtype not in _STORAGE:
             raise ModelError(f"{name} must be float16, bfloat16, float32 or float64, not {tensor.dtype}.")
         if tensor.device != query.device:

@@ -47,7 +47,7 @@ def requested() -> str:
 
 @functools.cache
 def _why_not_cpu() -> str | None:
-    """Build the CPU library; None, or the reason why that failed. The answer is kept for the life of the process."""
+    """Build the CPU library; None, or the reason why that failed. The answer holds for the life of the process."""
     try:
         cpu.prepare()
     except (BuildError, OSError, RuntimeError) as error:
@@ -70,7 +70,7 @@ def _why_not_cuda(device: torch.device, dtype: torch.dtype) -> str | None:
         if torch.cuda.is_current_stream_capturing():
             return "its first call came while a CUDA graph was captured; make one call before that"
         try:
-            _VERDICTS[device, dtype] = self_check.why_wrong(cuda, device, dtype)
+            _VERDICTS[device, dtype] = self_check.check_backend(cuda, device, dtype)
         except torch.OutOfMemoryError:
             raise
         except (NotReadyError, RuntimeError) as error:

@@ -11,7 +11,7 @@ import torch
 
 
 class Corners(NamedTuple):
-    """Where each sampling point reads, every field (N, K, 4, P). A corner outside the map has coefficient zero."""
+    """Where each sampling point reads, every field [N, K, 4, P]. A corner outside the map has coefficient zero."""
 
     cell: torch.Tensor
     """Cell number y*W + x, always within 0..P-1."""
@@ -24,7 +24,7 @@ class Corners(NamedTuple):
 
 
 def bilinear_corners(offset: torch.Tensor, kernel_size: int) -> Corners:
-    """Corners of the points that `offset` (N, 2K, H, W), in cells as (dy, dx) pairs, moves off the regular grid.
+    """Corners of the points that `offset` [N, 2K, H, W], in cells as (dy, dx) pairs, moves off the regular grid.
 
     A point that lies a whole cell or more outside, or is not a number, has four zero coefficients. At integer
     positions, where bilinear interpolation has a kink, the slopes are those of the cell to the lower right.

@@ -15,7 +15,7 @@ import torch
 from sifa_core.errors import ModelError
 from sifa_core.ops.arguments import ALL, Needs, Settings, compute_dtype
 from sifa_core.ops.build import load_library
-from sifa_core.ops.layout import dense, empty, laid_out
+from sifa_core.ops.layout import dense, empty, to_channels_last
 
 _SOURCE = "cpu/library.cpp"
 _LONGEST_SIDE = 2**24
@@ -76,11 +76,11 @@ def _call(
 def attention(
     query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, settings: Settings
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Aggregate (N, C, H, W) and weights (N, K, H, W)."""
+    """Aggregate [N, C, H, W] and weights [N, K, H, W]."""
     real = compute_dtype(query.dtype)
     aggregate = empty(query, query.shape[1], query.dtype)
     weights = empty(query, settings.taps, query.dtype)
-    inputs = (laid_out(query), laid_out(memory.to(real)), laid_out(offset.to(real)))
+    inputs = (to_channels_last(query), to_channels_last(memory.to(real)), to_channels_last(offset.to(real)))
     problem = describe(settings, *inputs, torch.get_num_threads())
     _call("forward", query.dtype, problem, inputs, (aggregate, weights))
     return aggregate, weights
@@ -103,7 +103,7 @@ def attention_backward(
     grad_memory = empty(query, channels, real) if needs[1] else None
     grad_offset = empty(query, offset.shape[1], real) if needs[2] else None
     grad_logits = empty(query, settings.taps, real)
-    inputs = (laid_out(query), laid_out(memory.to(real)), laid_out(offset.to(real)))
+    inputs = (to_channels_last(query), to_channels_last(memory.to(real)), to_channels_last(offset.to(real)))
     gradients = (dense(grad_aggregate), None if grad_weights is None else dense(grad_weights), dense(weights))
     problem = describe(settings, *inputs, torch.get_num_threads())
     _call("backward", query.dtype, problem, (*inputs, *gradients), (grad_query, grad_memory, grad_offset, grad_logits))

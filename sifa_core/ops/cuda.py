@@ -15,7 +15,7 @@ import torch
 from sifa_core.ops import driver, nvrtc
 from sifa_core.ops.arguments import ALL, Needs, Settings
 from sifa_core.ops.build import KERNELS, BuildError, NotReadyError, read_structure
-from sifa_core.ops.layout import dense, empty, laid_out
+from sifa_core.ops.layout import dense, empty, to_channels_last
 
 STORAGE = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 """Data types that the kernels store, by the number the source knows them as."""
@@ -99,7 +99,7 @@ def constants(
     multiprocessors: int = 100,
     division: Division = FORWARD,
 ) -> Constants:
-    """Constants for query of `shape` (N, C, H, W). Raises BuildError for more than MAX_CHANNELS channels."""
+    """Constants for query of `shape` [N, C, H, W]. Raises BuildError for more than MAX_CHANNELS channels."""
     images, channels, height, width = shape
     if channels > MAX_CHANNELS:
         raise BuildError(f"its GPU kernels take at most {MAX_CHANNELS} channels, not {channels}")
@@ -163,7 +163,7 @@ def _launch(
 
 def _offset(offset: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Offsets of a type that the kernels read: float32 or the features' own."""
-    return laid_out(offset if offset.dtype in (dtype, torch.float32) else offset.float())
+    return to_channels_last(offset if offset.dtype in (dtype, torch.float32) else offset.float())
 
 
 def _prepare(
@@ -203,8 +203,8 @@ def _grid_of_places(chosen: Constants, query: torch.Tensor) -> tuple[int, int]:
 def attention(
     query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, settings: Settings
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Aggregate (N, C, H, W) and weights (N, K, H, W)."""
-    query, memory, offset = laid_out(query), laid_out(memory), _offset(offset, query.dtype)
+    """Aggregate [N, C, H, W] and weights [N, K, H, W]."""
+    query, memory, offset = to_channels_last(query), to_channels_last(memory), _offset(offset, query.dtype)
     aggregate = empty(query, query.shape[1], query.dtype)
     weights = empty(query, settings.taps, query.dtype)
     chosen, problem = _prepare(FORWARD, settings, query, memory, offset, aggregate)
@@ -229,7 +229,7 @@ def attention_backward(
     They have the same bits every time: nothing is added up in an order that is left open.
     """
     offset_dtype = offset.dtype
-    query, memory, offset = laid_out(query), laid_out(memory), _offset(offset, query.dtype)
+    query, memory, offset = to_channels_last(query), to_channels_last(memory), _offset(offset, query.dtype)
     grad, weights = dense(grad_aggregate), dense(weights)
     grad_weights = None if grad_weights is None else dense(grad_weights)
     grad_query, grad_memory = (empty(query, query.shape[1], query.dtype) for _ in range(2))

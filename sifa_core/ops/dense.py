@@ -28,7 +28,7 @@ def _bands(places: int, images: int) -> Iterator[slice]:
 
 
 def _rows(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """(N, C, H, W) to one row of C channels per place: (N, P, C)."""
+    """[N, C, H, W] to one row of C channels per place: [N, P, C]."""
     return tensor.to(dtype).flatten(2).transpose(1, 2)
 
 
@@ -41,11 +41,11 @@ class _Band:
         self.index = index.flatten(2)
 
     def gather(self, scores: torch.Tensor) -> torch.Tensor:
-        """(N, B, P) scores at each corner: (N, B, K, 4)."""
+        """[N, B, P] scores at each corner: [N, B, K, 4]."""
         return scores.gather(2, self.index).unflatten(2, (self.taps, 4))
 
     def scatter(self, values: torch.Tensor, places: int) -> torch.Tensor:
-        """(N, B, K) values spread over each point's corners: (N, B, P)."""
+        """[N, B, K] values spread over each point's corners: [N, B, P]."""
         spread = (values.unsqueeze(-1) * self.weight).flatten(2)
         return values.new_zeros((*values.shape[:2], places)).scatter_add_(2, self.index, spread)
 
@@ -53,7 +53,7 @@ class _Band:
 def attention(
     query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, settings: Settings
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Aggregate (N, C, H, W) and weights (N, K, H, W)."""
+    """Aggregate [N, C, H, W] and weights [N, K, H, W]."""
     batch, channels, height, width = query.shape
     taps, places = settings.taps, height * width
     dtype = compute_dtype(query.dtype)
@@ -113,7 +113,7 @@ def attention_backward(
         if to_offset is not None:
             query_dot = here.gather(q[:, band] @ m.transpose(1, 2))
             corner_value = w.unsqueeze(-1) * grad_dot + grad_logit.unsqueeze(-1) * query_dot
-            slopes = torch.stack((here.slope_y, here.slope_x), dim=3)  # (N, B, K, 2, 4)
+            slopes = torch.stack((here.slope_y, here.slope_x), dim=3)  # [N, B, K, 2, 4]
             to_offset[:, band] = (corner_value[:, :, :, None] * slopes).sum(-1).flatten(2)
     inputs = (query, memory, offset)
     return tuple(None if grad is None else grad.to(t.dtype) for grad, t in zip(grads, inputs, strict=True))

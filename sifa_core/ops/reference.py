@@ -14,7 +14,7 @@ from sifa_core.ops.corners import bilinear_corners
 def attention(
     query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, settings: Settings
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Aggregate (N, C, H, W) and weights (N, K, H, W); differentiable by autograd, to any order."""
+    """Aggregate [N, C, H, W] and weights [N, K, H, W]; differentiable by autograd, to any order."""
     batch, channels, height, width = query.shape
     taps, places = settings.taps, height * width
     dtype = compute_dtype(query.dtype)

@@ -18,7 +18,7 @@ _PROBLEMS = (
 """Shape, settings, whether offsets have the features' data type."""
 
 
-def why_wrong(module: Any, device: torch.device, dtype: torch.dtype) -> str | None:
+def check_backend(module: Any, device: torch.device, dtype: torch.dtype) -> str | None:
     """None if `module`'s `attention` and `attention_backward` agree with the reference on `device`, else the reason.
 
     What may be otherwise at the next call, such as a lack of memory, is no reason and is raised as it comes.

@@ -43,12 +43,12 @@ def test_nothing_is_faster_than_its_multiply_adds() -> None:
 
 
 def test_shares_are_rates_over_ceilings() -> None:
-    shares = ceilings.shares(
+    fractions = ceilings.fractions(
         ceilings.Work(10.0, 20.0, 40.0),
         2.0,
         ceilings.Ceilings(memory=10.0, second_level=0.0, cache=100.0, compute=50.0),
     )
-    assert shares == {"compute": 0.1, "memory": 1.0, "cache": 0.2}
+    assert fractions == {"compute": 0.1, "memory": 1.0, "cache": 0.2}
 
 
 @pytest.mark.slow
@@ -72,6 +72,7 @@ def test_run_writes_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this is about machines without a GPU")
-def test_gpu_check_needs_a_gpu(capsys: pytest.CaptureFixture) -> None:
+def test_gpu_check_needs_a_gpu(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["gpu_check"])
     assert gpu_check.main() == 2
     assert "needs a CUDA device" in capsys.readouterr().err

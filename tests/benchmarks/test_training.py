@@ -30,7 +30,7 @@ def test_report(recipe, monkeypatch, capsys):
     assert float(lines[0].split(" ")[0]) > 0
     rows = {row.split("|")[1].strip(): row.split("|")[3] for row in lines[4:]}
     assert list(rows) == ["drawing clips", *training.PARTS, "the rest"]
-    assert sum(int(share.strip(" %")) for share in rows.values()) == pytest.approx(100, abs=3)
+    assert sum(int(fraction.strip(" %")) for fraction in rows.values()) == pytest.approx(100, abs=3)
 
 
 def test_every_part_has_its_time(recipe):

@@ -48,7 +48,7 @@ def wait_for_clip(page: Page, name: str) -> None:
 
 
 def ask(page: Page, x: float, y: float, *, touch: bool = False) -> None:
-    """Click or tap the frame at a share of its width and height."""
+    """Click or tap the frame at a fraction of its width and height."""
     frame = page.locator("#explorer .screen.here")
     frame.scroll_into_view_if_needed()
     box = frame.bounding_box()

@@ -58,7 +58,7 @@ def test_pick_an_example_and_ask_twice(
 def test_layout(visit: Visit, address: str, size: str, scheme: str) -> None:
     page = visit(address, size, scheme)
     wait_for_viewer(page)
-    parts = (".screen.here", ".screen.there", ".film", ".query-group")
+    parts = (".screen.here", ".screen.there", ".filmstrip", ".query-group")
     boxes = [page.locator(f"#explorer {part}").bounding_box() for part in parts]
     assert None not in boxes
     here, there, _, query = boxes
@@ -108,7 +108,7 @@ def test_tab_goes_through_the_page_from_top_to_bottom(visit: Visit, address: str
     page = visit(address)
     wait_for_viewer(page)
     page.locator("#examples button").first.focus()
-    part = """() => ['#examples', '#upload', '#saves', '#explorer header', '#explorer .stage', '#explorer .film',
+    part = """() => ['#examples', '#upload', '#saves', '#explorer header', '#explorer .stage', '#explorer .filmstrip',
         '#explorer .query-group', '#explorer .layer-group', '#explorer .overlay-group']
         .find((part) => document.activeElement.closest(part)) ?? document.activeElement.outerHTML.slice(0, 80)"""
     visited = [page.evaluate(part)]
@@ -121,7 +121,7 @@ def test_tab_goes_through_the_page_from_top_to_bottom(visit: Visit, address: str
         "#saves",
         "#explorer header",
         "#explorer .stage",
-        "#explorer .film",
+        "#explorer .filmstrip",
         "#explorer .query-group",
         "#explorer .layer-group",
         "#explorer .overlay-group",
@@ -142,11 +142,11 @@ def test_looking_around_asks_the_server_for_nothing(visit: Visit, address: str) 
     box = page.locator("#explorer .screen.here").bounding_box()
     assert box
     seen = {picture(page, ".there .marks")}
-    for share in (0.2, 0.5, 0.8):
-        page.mouse.move(box["x"] + share * box["width"], box["y"] + share * box["height"])
+    for fraction in (0.2, 0.5, 0.8):
+        page.mouse.move(box["x"] + fraction * box["width"], box["y"] + fraction * box["height"])
         seen.add(picture(page, ".there .marks"))
         x = float(page.locator("#explorer .field-x").input_value())
-        assert x == pytest.approx(share * 640 - 0.5, abs=2)
+        assert x == pytest.approx(fraction * 640 - 0.5, abs=2)
     assert len(seen) == 4, "every place has points of its own"
     ask(page, 0.4, 0.4)
     page.keyboard.press("m")

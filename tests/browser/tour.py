@@ -105,7 +105,7 @@ def open_tab(page: Page, name: str) -> None:
 
 
 def rest(page: Page) -> None:
-    """Until nothing is being worked out any more, and what came is drawn."""
+    """Until no computation is under way any more, and what came is drawn."""
     page.wait_for_function("!document.querySelector('#notice .busy')", timeout=PATIENCE)
     page.wait_for_timeout(700)
     settle(page)

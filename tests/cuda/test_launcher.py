@@ -149,7 +149,7 @@ def test_numbers_beyond_31_bits_take_wide_indices() -> None:
 
 
 def test_self_check_accepts_these_kernels(launched: list[str]) -> None:
-    assert self_check.why_wrong(cuda, torch.device("cpu"), torch.float32) is None
+    assert self_check.check_backend(cuda, torch.device("cpu"), torch.float32) is None
     assert launched[:3] == EACH
 
 
@@ -161,7 +161,7 @@ def test_self_check_rejects_wrong_numbers(launched: list[str], monkeypatch: pyte
         return aggregate * 1.01, weights
 
     monkeypatch.setattr(cuda, "attention", slightly_wrong)
-    reason = self_check.why_wrong(cuda, torch.device("cpu"), torch.float32)
+    reason = self_check.check_backend(cuda, torch.device("cpu"), torch.float32)
     assert reason is not None
     assert "aggregate is off by" in reason
 
@@ -171,7 +171,7 @@ def test_self_check_turns_a_failed_build_into_a_reason(monkeypatch: pytest.Monke
         raise BuildError("the NVRTC library was not found")
 
     monkeypatch.setattr(cuda, "attention", fail)
-    assert self_check.why_wrong(cuda, torch.device("cpu"), torch.float32) == "the NVRTC library was not found"
+    assert self_check.check_backend(cuda, torch.device("cpu"), torch.float32) == "the NVRTC library was not found"
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def verdicts(monkeypatch: pytest.MonkeyPatch) -> list[Exception | str | None]:
             raise result
         return result
 
-    monkeypatch.setattr(self_check, "why_wrong", check)
+    monkeypatch.setattr(self_check, "check_backend", check)
     monkeypatch.setattr(backends, "_VERDICTS", {})
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
@@ -261,7 +261,7 @@ def test_what_cannot_be_built_is_not_built_again(monkeypatch: pytest.MonkeyPatch
 
 def test_self_check_is_on_its_device_whatever_the_default_is() -> None:
     with torch.device("meta"):
-        assert self_check.why_wrong(reference, torch.device("cpu"), torch.float32) is None
+        assert self_check.check_backend(reference, torch.device("cpu"), torch.float32) is None
 
 
 def test_a_device_without_a_number_is_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:

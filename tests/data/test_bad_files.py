@@ -39,10 +39,10 @@ def _text(name: str, text: str) -> Callable:
     return lambda videos: videos.write_bytes(name, text.encode())
 
 
-def _prefix(name: str, share: float, source: str = "whole.mp4", **settings) -> Callable:
+def _prefix(name: str, fraction: float, source: str = "whole.mp4", **settings) -> Callable:
     def make(videos):
         data = videos.write(source, 40, **settings).read_bytes()
-        return videos.write_bytes(name, data[: int(len(data) * share)])
+        return videos.write_bytes(name, data[: int(len(data) * fraction)])
 
     return make
 

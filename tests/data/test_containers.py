@@ -247,16 +247,16 @@ def _luma(light: float, transfer: int) -> int:
 
 
 @pytest.mark.parametrize(("name", "transfer"), [("a.mp4", 16), ("b.mkv", 16), ("c.mp4", 18), ("d.mkv", 18)])
-@pytest.mark.parametrize("share", [0.02, 0.2, 0.6])
-def test_light_below_diffuse_white_is_kept(videos, name, transfer, share):
-    """Grey of a share of 203 cd/m2 is shown at that share of white by a screen of gamma 2.4."""
+@pytest.mark.parametrize("fraction", [0.02, 0.2, 0.6])
+def test_light_below_diffuse_white_is_kept(videos, name, transfer, fraction):
+    """Grey of a fraction of 203 cd/m2 is shown at that fraction of white by a screen of gamma 2.4."""
     tags = {"color_trc": transfer, "color_primaries": 9, "colorspace": 9}
-    path = make.colour(name, "libx265", (_luma(203 * share, transfer), 512, 512), tags, "yuv420p10le")(videos)
+    path = make.colour(name, "libx265", (_luma(203 * fraction, transfer), 512, 512), tags, "yuv420p10le")(videos)
     clip = read_clip(path, 2)
     kind = "HDR (PQ)" if transfer == 16 else "HDR (HLG)"
     assert clip.source.dynamic_range == kind
     assert f"The video is {kind}; its colours were tone-mapped to an ordinary screen's." in clip.source.warnings
-    np.testing.assert_allclose(clip.frames[0, 30, 40], 255 * share ** (1 / 2.4), atol=3)
+    np.testing.assert_allclose(clip.frames[0, 30, 40], 255 * fraction ** (1 / 2.4), atol=3)
 
 
 @pytest.mark.parametrize("transfer", [16, 18])

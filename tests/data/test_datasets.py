@@ -171,7 +171,7 @@ def test_short_sides_follow_the_crop():
 
 
 def test_a_training_crop_shows_as_much_as_in_the_papers_ratio(tmp_path):
-    """Of a ramp from 0 to 200 along the width, a crop shows a share that tells the scale it is seen at."""
+    """Of a ramp from 0 to 200 along the width, a crop shows a fraction that tells the scale it is seen at."""
     ramp = np.broadcast_to(np.linspace(0, 200, 64)[None, None, :, None], (8, 48, 64, 3))
     _write_mp4(tmp_path / "a.mp4", ramp.astype(np.uint8), 10)
     (tmp_path / "one.txt").write_text("a.mp4 0\n")
@@ -336,8 +336,8 @@ def test_motion_between_feature_frames_only():
     clips = MotionDataset("val", 10, config, control="between")
     np.testing.assert_array_equal(clips[(4, 4)].clips[0], render(0, "val", 4, replace(config, between=1.0)).frames)
     first = MotionDataset("train", 9, config, fresh=True, between=2)
-    for position, share in ((0, 1.0), (1, 1.0), (2, 0.0)):
-        drawn = render(0, "train", position, replace(config, between=share)).frames
+    for position, fraction in ((0, 1.0), (1, 1.0), (2, 0.0)):
+        drawn = render(0, "train", position, replace(config, between=fraction)).frames
         np.testing.assert_array_equal(first[(0, position)].clips[0], drawn)
-    share = np.mean([render(0, "train", i, replace(config, between=0.5)).facts["hold"] == 4 for i in range(200)])
-    assert 0.45 < share < 0.7, "half of them, and 15 % of the others by chance"
+    fraction = np.mean([render(0, "train", i, replace(config, between=0.5)).facts["hold"] == 4 for i in range(200)])
+    assert 0.45 < fraction < 0.7, "half of them, and 15 % of the others by chance"

@@ -85,7 +85,7 @@ def test_variable_rate_in_mp4(videos):
 def test_a_video_too_large_to_keep_gives_the_same_frames(videos, monkeypatch):
     path = videos.write("walk.mp4", 60, options=B_FRAMES)
     kept = read_clip(path, 12, start=11, stride=3)
-    monkeypatch.setattr(scan, "_KEPT_BYTES", 50_000)
+    monkeypatch.setattr(scan, "_FRAME_BYTES", 50_000)
     again = read_clip(path, 12, start=11, stride=3)
     assert videos.numbers_of(again.frames) == [11 + 3 * i for i in range(12)]
     np.testing.assert_array_equal(again.frames, kept.frames)
@@ -96,7 +96,7 @@ def test_a_video_too_large_to_keep_gives_the_same_frames(videos, monkeypatch):
 def test_the_second_pass_is_exact_in_every_container(videos, monkeypatch, name, start):
     codec = "mpeg4" if name.endswith("avi") else "libx264"
     path = videos.write(name, 70, codec=codec, options={"g": "10"})
-    monkeypatch.setattr(scan, "_KEPT_BYTES", 50_000)
+    monkeypatch.setattr(scan, "_FRAME_BYTES", 50_000)
     clip = read_clip(path, 6, start=start, stride=3)
     assert videos.numbers_of(clip.frames) == [start + 3 * i for i in range(6)]
 

@@ -71,14 +71,14 @@ def test_hooks_are_gone_afterwards_also_after_an_error(model):
 
 
 def test_grad_cam_against_gradients_by_hand(model, clip, analysis):
-    kept = {}
-    handle = model.stage_outputs()["res4"].register_forward_hook(lambda m, i, output: kept.update(map=output))
+    captured = {}
+    handle = model.stage_outputs()["res4"].register_forward_hook(lambda m, i, output: captured.update(map=output))
     logits = model(prepare(model, clip))
     handle.remove()
-    (gradient,) = torch.autograd.grad(logits[0, 7], kept["map"])
-    evidence = (gradient.mean((2, 3), keepdim=True) * kept["map"]).sum(1).relu().detach()
+    (gradient,) = torch.autograd.grad(logits[0, 7], captured["map"])
+    evidence = (gradient.mean((2, 3), keepdim=True) * captured["map"]).sum(1).relu().detach()
     expected = (evidence / evidence.max()).numpy()
-    np.testing.assert_allclose(analysis.grad_cam_cells("res4.1", 7), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(analysis.grad_cam_cells("res4.1", 7), expected, rtol=1e-4, atol=1e-5)
     maps = analysis.grad_cam("res4.0", 7)
     assert maps.shape == (4, clip.height, clip.width)
     np.testing.assert_allclose(maps[2], enlarge(expected[2], clip.height, clip.width), rtol=1e-4, atol=1e-6)
@@ -209,8 +209,8 @@ def test_a_video_is_predicted_by_the_mean_over_clips_spread_over_it():
     assert all((np.diff(clip.indices) == clips[0].source.stride).all() for clip in clips)
     assert min(clips[0].frames.shape[1:3]) == 2 * model.info.input_size
     single = [dict(predict(model, clip)) for clip in clips]
-    for label, share in predict_video(model, path, views=3):
-        assert share == pytest.approx(np.mean([each[label] for each in single]), abs=1e-6)
-    probabilities = [share for _, share in predict_video(model, path)]
+    for label, probability in predict_video(model, path, views=3):
+        assert probability == pytest.approx(np.mean([each[label] for each in single]), abs=1e-6)
+    probabilities = [probability for _, probability in predict_video(model, path)]
     assert probabilities == sorted(probabilities, reverse=True)
     assert sum(probabilities) == pytest.approx(1)

@@ -36,28 +36,28 @@ def motion(velocity: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
     [((2, 0), (2, 0), 1, 0), ((2, 0), (-1, 0), -1, 3), ((0, 3), (4, 0), 0, 5), ((1, 1), (1, 0), 0.5**0.5, 1)],
 )
 def test_known_answers(offset, velocity, cosine, error):
-    figures = agreement(layer(offset), [motion(velocity)])
-    assert figures.cosine[0] == pytest.approx(cosine, abs=1e-6)
-    assert figures.error[0] == pytest.approx(error, abs=1e-6)
-    assert figures.regular_cosine[0] == pytest.approx(0, abs=1e-6)  # all taps alike: the regular grid points nowhere
-    assert figures.regular_error[0] == figures.still_error[0] == pytest.approx(np.hypot(*velocity))
-    assert figures.moving_cells.tolist() == [48, 0]
+    found = agreement(layer(offset), [motion(velocity)])
+    assert found.cosine[0] == pytest.approx(cosine, abs=1e-6)
+    assert found.error[0] == pytest.approx(error, abs=1e-6)
+    assert found.regular_cosine[0] == pytest.approx(0, abs=1e-6)  # all taps alike: the regular grid points nowhere
+    assert found.regular_error[0] == found.still_error[0] == pytest.approx(np.hypot(*velocity))
+    assert found.moving_cells.tolist() == [48, 0]
 
 
 def test_frames_in_which_nothing_moves_have_no_figures():
     still = np.zeros((6, 8, 2)), np.zeros((6, 8), bool)
-    figures = agreement(layer((1, 0), frames=3), [motion((1, 0)), still])
-    assert np.isnan(figures.cosine).tolist() == [False, True, True]
-    assert figures.to_dict()["error"] == [pytest.approx(0, abs=1e-6), None, None]
-    assert figures.mean("cosine") == pytest.approx(1)
+    found = agreement(layer((1, 0), frames=3), [motion((1, 0)), still])
+    assert np.isnan(found.cosine).tolist() == [False, True, True]
+    assert found.to_dict()["error"] == [pytest.approx(0, abs=1e-6), None, None]
+    assert found.mean("cosine") == pytest.approx(1)
     assert np.isnan(agreement(layer((1, 0)), [still]).mean("cosine"))
 
 
 def test_the_mean_weighs_frames_by_their_moving_cells():
     displacement, some = motion((-1, 0))[0], np.zeros((6, 8), bool)
     some[0, :4] = True
-    figures = agreement(layer((1, 0)), [motion((1, 0)), (displacement, some)])
-    assert figures.mean("cosine") == pytest.approx((48 - 4) / 52)
+    found = agreement(layer((1, 0)), [motion((1, 0)), (displacement, some)])
+    assert found.mean("cosine") == pytest.approx((48 - 4) / 52)
 
 
 def test_weights_decide_where_a_layer_looks():
@@ -93,10 +93,10 @@ def test_an_analysis_compares_itself_with_a_given_flow(analysis: Explanation, cl
     steps, height, width = clip.num_frames - 1, clip.height, clip.width
     flow = np.broadcast_to(np.array([6.0, 0.0], np.float32), (steps, height, width, 2))
     for name in analysis.layers:
-        figures, cells = analysis.flow_agreement(name, flow), analysis.grid(name).stride[0]
-        assert figures.still_error[:-1] == pytest.approx(24 / cells)  # four frames of the clip are one feature frame
-        assert figures.moving_cells[-1] == 0  # the last frame has none after it
-        assert (np.abs(figures.cosine[:-1]) <= 1).all()
+        found, cells = analysis.flow_agreement(name, flow), analysis.grid(name).stride[0]
+        assert found.still_error[:-1] == pytest.approx(24 / cells)  # four frames of the clip are one feature frame
+        assert found.moving_cells[-1] == 0  # the last frame has none after it
+        assert (np.abs(found.cosine[:-1]) <= 1).all()
     with pytest.raises(QueryError, match="array of shape"):
         analysis.flow_agreement(flow=flow[:3])
 

@@ -15,8 +15,8 @@ def maps(frames: int = 3, clips: int = 1, channels: int = 6, height: int = 7, wi
     return x.to(memory_format=torch.channels_last)
 
 
-def block(channels: int = 6, **switches: object) -> SIFA:
-    return SIFA(channels, TemporalConfig(**switches)).double()
+def block(channels: int = 6, **fields: object) -> SIFA:
+    return SIFA(channels, TemporalConfig(**fields)).double()
 
 
 def neighbourhood_attention(query: torch.Tensor, memory: torch.Tensor, kernel_size: int) -> torch.Tensor:
@@ -142,13 +142,13 @@ def test_gradients_reach_the_offsets():
 
 
 @pytest.mark.parametrize(
-    "switches",
+    "fields",
     [{"kernel_size": 2}, {"offset_from": "flow"}, {"scale": "sqrt"}, {"last_frame": "first"}, {"gate": "sigmoid"}],
 )
-def test_impossible_switches_are_named(switches):
-    name = next(iter(switches))
+def test_impossible_switches_are_named(fields):
+    name = next(iter(fields))
     with pytest.raises(ConfigError, match=f"{name}=.*choose one of"):
-        TemporalConfig(**switches)
+        TemporalConfig(**fields)
 
 
 def test_unknown_temporal_module_lists_the_known():

@@ -140,7 +140,7 @@ def test_metadata_of_another_form(tmp_path):
         load_model(path)
 
 
-def test_unknown_switch_in_a_file(tmp_path):
+def test_unknown_field_in_a_file(tmp_path):
     path = tmp_path / "odd.safetensors"
     config = json.dumps({"name": "sifa_net_tiny", "switches": {"wings": 2}})
     safetensors.torch.save_file({"weight": torch.zeros(2)}, path, {"config": config})
@@ -178,7 +178,7 @@ def test_files_of_another_kind_are_one_sentence(tmp_path, state, config, labels,
 
 
 @pytest.mark.parametrize(
-    ("switches", "message"),
+    ("fields", "message"),
     [
         ({"name": "sifa_net_r50"}, "no field name"),
         ({"preset": "official"}, "no field preset"),
@@ -187,9 +187,9 @@ def test_files_of_another_kind_are_one_sentence(tmp_path, state, config, labels,
         ({"kernel_size": True}, "kernel_size=True is not possible"),
     ],
 )
-def test_a_file_s_switches_are_fields_of_the_configuration(tmp_path, switches, message):
+def test_a_file_s_fields_are_those_of_the_configuration(tmp_path, fields, message):
     path = tmp_path / "odd.safetensors"
-    config = json.dumps({"name": "sifa_net_tiny", "switches": switches})
+    config = json.dumps({"name": "sifa_net_tiny", "switches": fields})
     safetensors.torch.save_file({"weight": torch.zeros(2)}, path, {"config": config})
     with pytest.raises(ConfigError, match=message):
         load_model(path)

@@ -1,7 +1,7 @@
-"""Every registered model and every value of every switch: builds, learns, traces, saves, loads, exports.
+"""Every registered model and every value of every field: builds, learns, traces, saves, loads, exports.
 
-Both are enumerated: models from the registry, switches from the configurations' fields, and their values from what a
-configuration answers to an impossible one. A new model, switch or value is covered without a word here; a new switch
+All are enumerated: models from the registry, fields from the configurations, and their values from what a
+configuration answers to an impossible one. A new model, field or value is covered without a word here; a new field
 without a list of values asks for examples in EXAMPLES. Legend: B clips, T frames.
 """
 
@@ -19,12 +19,12 @@ from sifa_core.errors import ConfigError
 from sifa_core.explain.trace import Trace
 from sifa_core.models import VideoModel, create_model, load_model, model_names, save_checkpoint
 from sifa_core.models.configuration import ArchitectureConfig
-from sifa_core.models.export import check_export, export_model
 from sifa_core.models.heads import summed_loss
 from sifa_core.models.registry import preset_names
+from sifa_core.models.standalone import check_export, export_model
 
 SMALL: dict[str, Any] = {"num_classes": 5, "layers": (1, 1, 2, 1), "width": 8, "head_width": 8, "window": 4}
-"""What makes a network small, as far as it has these switches."""
+"""What makes a network small, as far as it has these fields."""
 
 STEADY: dict[str, Any] = {"dropout": 0.0, "drop_path": 0.0}
 """What makes a network compute the same twice while training."""
@@ -42,7 +42,7 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "num_frames": (32,),
     "input_size": (112,),
 }
-"""Values to try for switches that take any number."""
+"""Values to try for fields that take any number."""
 
 NEEDS: dict[tuple[str, Any], dict[str, Any]] = {
     ("global_context", True): {"blocks": "alternate"},
@@ -61,16 +61,16 @@ def fields_of(name: str) -> list[str]:
     return [field.name for field in dataclasses.fields(config_of(name))]
 
 
-def small(name: str, **switches: Any) -> VideoModel:
+def small(name: str, **fields: Any) -> VideoModel:
     """The model `name` in small and in training mode, the same at every call."""
     torch.manual_seed(0)
     chosen = {key: value for key, value in (SMALL | STEADY).items() if key in fields_of(name)}
-    return create_model(name, **{**chosen, **switches})
+    return create_model(name, **{**chosen, **fields})
 
 
-def awake(name: str, **switches: Any) -> VideoModel:
+def awake(name: str, **fields: Any) -> VideoModel:
     """As `small`, for inference, and what starts at zero takes part."""
-    model = small(name, **switches).eval()
+    model = small(name, **fields).eval()
     for parameter in model.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1)
@@ -83,32 +83,30 @@ def families() -> list[str]:
     return sorted(kinds.values())
 
 
-def values_of(name: str, switch: str) -> tuple[Any, ...]:
-    """All values of a switch, or some if it takes any number."""
-    if isinstance(getattr(config_of(name), switch), bool):
+def values_of(name: str, field: str) -> tuple[Any, ...]:
+    """All values of a field, or some if it takes any number."""
+    if isinstance(getattr(config_of(name), field), bool):
         return (False, True)
-    if switch in EXAMPLES:
-        return EXAMPLES[switch]
-    impossible = ("?",) if isinstance(getattr(config_of(name), switch), tuple) else "?"
+    if field in EXAMPLES:
+        return EXAMPLES[field]
+    impossible = ("?",) if isinstance(getattr(config_of(name), field), tuple) else "?"
     with pytest.raises(ConfigError) as error:
-        create_model(name, **{switch: impossible})
-    listed = re.fullmatch(rf"{switch}='\?' is not possible; choose one of (.+)\.", str(error.value))
-    assert listed is not None, f"{switch} takes any value: give some in EXAMPLES"
+        create_model(name, **{field: impossible})
+    listed = re.fullmatch(rf"{field}='\?' is not possible; choose one of (.+)\.", str(error.value))
+    assert listed is not None, f"{field} takes any value: give some in EXAMPLES"
     values = [int(value) if value.isdigit() else value for value in listed[1].split(", ")]
     return tuple((value,) for value in values) if isinstance(impossible, tuple) else tuple(values)
 
 
 def cases() -> Iterator[Any]:
-    """(model, switches) for every preset of every model, and every value of every switch of every family."""
+    """(model, fields) for every preset of every model, and every value of every field of every family."""
     for name in model_names():
         for preset in preset_names(name):
             yield pytest.param(name, {"preset": preset}, id=f"{name}-{preset}")
     for name in families():
-        for switch in fields_of(name):
-            for value in values_of(name, switch):
-                yield pytest.param(
-                    name, {switch: value} | NEEDS.get((switch, value), {}), id=f"{name}-{switch}={value}"
-                )
+        for field in fields_of(name):
+            for value in values_of(name, field):
+                yield pytest.param(name, {field: value} | NEEDS.get((field, value), {}), id=f"{name}-{field}={value}")
 
 
 def video_for(model: VideoModel, clips: int = 1) -> torch.Tensor:
@@ -117,9 +115,9 @@ def video_for(model: VideoModel, clips: int = 1) -> torch.Tensor:
     return torch.randn(clips, 3, 4 * model.temporal_stride, 50, 39, generator=generator)
 
 
-@pytest.mark.parametrize(("name", "switches"), list(cases()))
-def test_it_learns_traces_saves_and_loads(name, switches, tmp_path):
-    model = small(name, **switches)
+@pytest.mark.parametrize(("name", "fields"), list(cases()))
+def test_it_learns_traces_saves_and_loads(name, fields, tmp_path):
+    model = small(name, **fields)
     classes = len(model.info.labels)
     video = video_for(model, clips=2)
     loss = summed_loss(model(video), torch.tensor([0, classes - 1]), F.cross_entropy)
@@ -149,19 +147,19 @@ def test_it_learns_traces_saves_and_loads(name, switches, tmp_path):
 
 def export_cases() -> Iterator[Any]:
     """As `cases` of the families' small models, without what exports alike: numbers, which change only sizes; defaults,
-    which the presets have; and in the second family switches that all share."""
+    which the presets have; and in the second family fields that all share."""
     shared = {field.name for field in dataclasses.fields(ArchitectureConfig)}
     for case in cases():
-        name, switches = case.values
-        is_alike = set(switches) <= set(EXAMPLES) or (name != families()[0] and set(switches) <= shared)
-        is_default = all(getattr(config_of(name), switch, None) == value for switch, value in switches.items())
+        name, fields = case.values
+        is_alike = set(fields) <= set(EXAMPLES) or (name != families()[0] and set(fields) <= shared)
+        is_default = all(getattr(config_of(name), field, None) == value for field, value in fields.items())
         if name in families() and not is_alike and not is_default:
             yield case
 
 
-@pytest.mark.parametrize(("name", "switches"), list(export_cases()))
-def test_torch_export_computes_the_same_for_any_number_of_clips(name, switches):
-    model = awake(name, **{"stages": ("res4",)} | switches)
+@pytest.mark.parametrize(("name", "fields"), list(export_cases()))
+def test_torch_export_computes_the_same_for_any_number_of_clips(name, fields):
+    model = awake(name, **{"stages": ("res4",)} | fields)
     video = video_for(model, clips=3)
     clips = ({0: torch.export.Dim("clips")},)
     with torch.no_grad():
@@ -195,7 +193,7 @@ def test_a_full_size_model_builds_and_runs_without_memory(name):
         assert model(video).shape == (1, len(model.info.labels))
 
 
-def test_every_switch_of_the_family_was_tried():
-    tried = {switch for case in cases() for switch in case.values[1]}
-    assert tried >= {switch for name in model_names() for switch in fields_of(name)}
+def test_every_field_of_the_family_was_tried():
+    tried = {field for case in cases() for field in case.values[1]}
+    assert tried >= {field for name in model_names() for field in fields_of(name)}
     assert len(families()) >= 2

@@ -198,8 +198,8 @@ def test_without_a_gate_the_aggregate_changes_what_was_learnt(resnet_file):
     video = torch.randn(1, 3, 8, 64, 64)
     with torch.no_grad():
         gated, raw = (
-            create_model("sifa_net_r50", weights=resnet_file, **SMALL, **switches).eval()
-            for switches in ({}, {"gate": "none"})
+            create_model("sifa_net_r50", weights=resnet_file, **SMALL, **fields).eval()
+            for fields in ({}, {"gate": "none"})
         )
         raw.fc.load_state_dict(gated.fc.state_dict())
         assert raw.config.gate == "none"
@@ -238,8 +238,8 @@ def test_what_was_not_matched_is_listed(resnet_file):
 def test_the_official_network_starts_from_it_too(tmp_path):
     table = resnet_table((1, 2, 2, 2), width=8)
     safetensors.torch.save_file(numbers(table), tmp_path / "model.safetensors")
-    switches = {"layers": (1, 2, 2, 2), "width": 8, "num_classes": 5}
-    model = create_model("sifa_net_r50", preset="official", weights=tmp_path / "model.safetensors", **switches)
+    fields = {"layers": (1, 2, 2, 2), "width": 8, "num_classes": 5}
+    model = create_model("sifa_net_r50", preset="official", weights=tmp_path / "model.safetensors", **fields)
     assert model.config.gate == "none"  # as its authors have it
     state = model.state_dict()
     assert torch.equal(state["layer4_dual.1.conv2.weight"], state["layer4.1.conv2.weight"])

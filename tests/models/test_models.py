@@ -112,7 +112,7 @@ def test_the_official_preset_starts_from_an_image_network(tmp_path):
         assert torch.equal(state[f"{stage}.2.conv2.weight"], image["layer4.2.conv2.weight"])
 
 
-def test_stages_switch_places_the_blocks():
+def test_stages_place_the_blocks():
     assert list(create_model("sifa_net_r50", **SMALL, stages=["res5"]).sifa_layers()) == ["res5.0", "res5.1", "res5.2"]
     assert create_model("sifa_net_r50", **SMALL, temporal="none").sifa_layers() == {}
 
@@ -210,7 +210,7 @@ def test_integer_input_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("switches", "message"),
+    ("fields", "message"),
     [
         ({"heads": 4}, "has no field heads"),
         ({"layers": (1, 2)}, "layers="),
@@ -228,9 +228,9 @@ def test_integer_input_is_refused():
         ({"global_context": True}, "global_context=True is not possible without blocks='alternate'"),
     ],
 )
-def test_bad_switches_are_named(switches, message):
+def test_bad_fields_are_named(fields, message):
     with pytest.raises(ConfigError, match=message):
-        create_model("sifa_net_tiny", **switches)
+        create_model("sifa_net_tiny", **fields)
 
 
 def test_unknown_model_lists_the_known():

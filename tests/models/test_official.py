@@ -145,8 +145,8 @@ class AuthorsNet:
 
 
 def build(state: dict[str, Tensor]) -> torch.nn.Module:
-    name, switches = official_architecture(state)
-    model = create_model(name, **switches, dropout=0.0).double()
+    name, fields = official_architecture(state)
+    model = create_model(name, **fields, dropout=0.0).double()
     model.load_state_dict(convert_official(state))
     return model
 
@@ -183,10 +183,10 @@ def test_offsets_of_the_checkpoint_matter(authors):
 def test_every_name_and_shape_of_a_full_checkpoint_fits(name, layers, frames, kernel):
     shapes = authors_shapes(layers, frames=frames, kernels=(kernel,) * 3)
     state = {key: torch.full((), 1 / (shape or (1,))[0]).expand(shape) for key, shape in shapes.items()}
-    found, switches = official_architecture(state)
+    found, fields = official_architecture(state)
     assert found == name
     with torch.device("meta"):
-        model = create_model(name, **switches)
+        model = create_model(name, **fields)
         preset = create_model(name, preset="official", kernel_size=kernel, num_frames=4 * frames)
     assert model.config == preset.config
     converted = {key: tuple(value.shape) for key, value in convert_official(state).items()}
@@ -208,10 +208,10 @@ def test_load_model_takes_what_their_training_saves(authors, tmp_path):
 def test_a_transformer_of_theirs_is_recognised():
     shapes = authors_transformer(128, (2, 2, 18, 2), (4, 8, 16, 32), frames=16, classes=174)
     state = {key: torch.full((), 1 / shape[0]).expand(shape) for key, shape in shapes.items()}
-    name, switches = official_architecture(state)
+    name, fields = official_architecture(state)
     assert name == "sifa_transformer_b"
     with torch.device("meta"):
-        model = create_model(name, **switches)
+        model = create_model(name, **fields)
         assert model.config == create_model(name, preset="official", num_classes=174, num_frames=64).config
     assert set(convert_official(state)) == set(model.state_dict())
 

@@ -46,19 +46,19 @@ def plain_logits(video: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "switches",
+    "fields",
     [{"temporal": "none"}, {"gate": "layernorm"}, {"gate": "none"}, {"blocks": "every"}],
-    ids=lambda switches: "-".join(switches.values()),
+    ids=lambda fields: "-".join(fields.values()),
 )
-def test_without_the_aggregate_it_is_a_plain_swin_frame_by_frame(switches, video, plain_logits):
-    model = create_model("sifa_transformer_tiny", **SMALL, **switches).double().eval()
+def test_without_the_aggregate_it_is_a_plain_swin_frame_by_frame(fields, video, plain_logits):
+    model = create_model("sifa_transformer_tiny", **SMALL, **fields).double().eval()
     plain = awake(create_model("sifa_transformer_tiny", **SMALL, temporal="none").double())
     missing, unexpected = model.load_state_dict(plain.state_dict(), strict=False)
     assert not unexpected
     assert all(".temporal." in key for key in missing)
     for layer in model.sifa_layers().values():
         assert not layer.offset.conv.weight.any()
-        if switches.get("gate") == "none":  # an open gate: the aggregate itself is taken away
+        if fields.get("gate") == "none":  # an open gate: the aggregate itself is removed
             layer.attention.register_forward_hook(lambda module, inputs, output: (output[0] * 0, output[1]))
     with torch.no_grad():
         logits = model(video)
@@ -252,14 +252,14 @@ def test_two_levels_in_the_last_two_stages(analysis):
 
 @pytest.mark.parametrize("stage", ["res2", "res4", "res5"])
 def test_grad_cam_is_gradients_times_activations(analysis, stage):
-    model, kept = analysis.model, {}
-    handle = model.stage_outputs()[stage].register_forward_hook(lambda *hooked: kept.update(map=hooked[2]))
+    model, captured = analysis.model, {}
+    handle = model.stage_outputs()[stage].register_forward_hook(lambda *hooked: captured.update(map=hooked[2]))
     with torch.enable_grad():
         logit = model(analysis.video)[0, 3]
         handle.remove()
-        gradient = torch.autograd.grad(logit, kept["map"])[0]
-    assert kept["map"].ndim == 4
-    expected = (gradient.mean((2, 3), keepdim=True) * kept["map"]).sum(1).clamp(min=0).detach().numpy()
+        gradient = torch.autograd.grad(logit, captured["map"])[0]
+    assert captured["map"].ndim == 4
+    expected = (gradient.mean((2, 3), keepdim=True) * captured["map"]).sum(1).clamp(min=0).detach().numpy()
     found = grad_cam(stage_gradients(model, analysis.video, 3)[stage])
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
     assert found.max() > 0
@@ -276,7 +276,7 @@ def test_figures_files_and_the_page_work_on_it(analysis, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("switches", "message"),
+    ("fields", "message"),
     [
         ({"heads": 4}, "has no field heads"),
         ({"layers": (1, 2)}, "layers="),
@@ -290,9 +290,9 @@ def test_figures_files_and_the_page_work_on_it(analysis, tmp_path):
         ({"preset": "fast"}, "preset='fast'"),
     ],
 )
-def test_bad_switches_are_named(switches, message):
+def test_bad_fields_are_named(fields, message):
     with pytest.raises(ConfigError, match=message):
-        create_model("sifa_transformer_tiny", **switches)
+        create_model("sifa_transformer_tiny", **fields)
 
 
 def test_wrong_input_is_one_sentence():

@@ -58,8 +58,8 @@ def run(
 @given(problem=problems())
 def test_equals_reference_on_random_problems(problem: tuple) -> None:
     choice, inputs, directions, layouts = problem
-    laid_out = [LAYOUTS[name](t) for name, t in zip(layouts, inputs, strict=True)]
-    ours = run(cpu, choice, laid_out, directions)
+    arranged = [LAYOUTS[name](t) for name, t in zip(layouts, inputs, strict=True)]
+    ours = run(cpu, choice, arranged, directions)
     single = run(reference, choice, list(inputs), directions)
     exact = run(reference, choice, [t.double() for t in inputs], [t.double() for t in directions])
     for a, b, c in zip(ours, exact, single, strict=True):

@@ -50,7 +50,7 @@ def test_a_checkpoint_of_the_authors_is_a_start(recipe, tmp_path):
         if name.endswith("def_cor.weight"):
             value.fill_(1 / value.shape[0])
     torch.save({"model": state}, tmp_path / "theirs.pth")
-    switches = [f"model.fields.width={WIDTH}", f"model.fields.layers={list(LAYERS)}"]
-    network = build_model(recipe(f"model.weights={tmp_path / 'theirs.pth'}", *switches), LABELS)
+    fields = [f"model.fields.width={WIDTH}", f"model.fields.layers={list(LAYERS)}"]
+    network = build_model(recipe(f"model.weights={tmp_path / 'theirs.pth'}", *fields), LABELS)
     assert torch.equal(network.layer3[1].temporal.offset.conv.weight, state["layer3.1.conv_offset.weight"][:, :, 0])
     assert network.fc_dual.out_features == len(LABELS)  # theirs has 9 classes, so the heads start afresh

@@ -207,8 +207,8 @@ def test_without_any_temporal_module_the_order_of_frames_is_lost():
     clip = torch.randn(1, 3, 8, 32, 32)
     shuffled = clip[:, :, torch.randperm(8)]
 
-    def change(**switches: object) -> float:
-        network = create_model("sifa_net_tiny", width=4, **switches).eval()
+    def change(**fields: object) -> float:
+        network = create_model("sifa_net_tiny", width=4, **fields).eval()
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 nn.init.constant_(module.weight, 0.5)  # the last of each block starts at zero and would hide it
@@ -296,19 +296,19 @@ def start(tmp_path):
     model = create_model("sifa_net_tiny", width=8, layers=(1, 1, 1, 2), num_classes=3)
     path = save_checkpoint(tmp_path / "start.safetensors", model)
 
-    def build(weights=path, **switches):
-        content = {"weights": str(weights), "fields": {"width": 8, "layers": [1, 1, 1, 2], **switches}}
+    def build(weights=path, **fields):
+        content = {"weights": str(weights), "fields": {"width": 8, "layers": [1, 1, 1, 2], **fields}}
         return build_model(from_dict(TrainConfig, {"model": content}), LABELS)
 
     return model, build
 
 
 @pytest.mark.parametrize(
-    "switches", [{}, {"temporal": "none"}, {"temporal": "temporal_shift"}, {"kernel_size": 5}, {"gate": "channel"}]
+    "fields", [{}, {"temporal": "none"}, {"temporal": "temporal_shift"}, {"kernel_size": 5}, {"gate": "channel"}]
 )
-def test_a_start_lends_all_but_the_head_and_other_temporal_modules(start, switches):
+def test_a_start_lends_all_but_the_head_and_other_temporal_modules(start, fields):
     model, build = start
-    network = build(**switches)
+    network = build(**fields)
     own, theirs, said = network.state_dict(), model.state_dict(), network.info.facts["start"]
     left, new = set(said["left_out_of_the_file"]), set(said["not_in_the_file"])
     assert said["weights"] == "start.safetensors"
@@ -316,11 +316,11 @@ def test_a_start_lends_all_but_the_head_and_other_temporal_modules(start, switch
     assert all(torch.equal(own[key], theirs[key]) for key in theirs if key not in left)
     assert {"fc.weight", "fc.bias"} <= left
     assert all(".temporal." in key for key in (left | new) - {"fc.weight", "fc.bias"})
-    assert (left | new == {"fc.weight", "fc.bias"}) == (not switches)
+    assert (left | new == {"fc.weight", "fc.bias"}) == (not fields)
 
 
 @pytest.mark.parametrize(
-    ("switches", "said"),
+    ("fields", "said"),
     [
         ({"width": 4}, r"start.safetensors does not fit sifa_net_tiny: conv1.weight is \(8, 3, 4.* more"),
         ({"layers": (1, 1, 1, 1)}, r"layer4.1.conv1.weight is unexpected"),
@@ -328,9 +328,9 @@ def test_a_start_lends_all_but_the_head_and_other_temporal_modules(start, switch
         ({"temporal_stride": 1}, r"conv1.weight is \(8, 3, 4, 7, 7\) instead of \(8, 3, 1, 7, 7\)"),
     ],
 )
-def test_a_start_that_does_not_fit_is_refused(start, switches, said):
+def test_a_start_that_does_not_fit_is_refused(start, fields, said):
     with pytest.raises(CheckpointError, match=said):
-        start[1](**switches)
+        start[1](**fields)
 
 
 def test_a_name_without_trained_weights_is_no_start(start):

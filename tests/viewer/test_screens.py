@@ -32,7 +32,7 @@ def test_nothing_overlaps_in_the_controls(open_page, width: int) -> None:
         page.evaluate(f"document.querySelector('.sifa-viewer').viewer.setState({{ overlays: {{ {name}: true }} }})")
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     overflowing = page.evaluate(
-        """() => [...document.querySelectorAll(".group, .overlay label, .overlay .legend, .figures div, .strongest")]
+        """() => [...document.querySelectorAll(".group, .overlay label, .overlay .legend, .statistics div, .strongest")]
           .filter((node) => node.scrollWidth > node.clientWidth + 1)
           .map((node) => `${node.className} ${node.textContent}`)"""
     )

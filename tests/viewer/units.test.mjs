@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { COLOUR_MAPS, colourOf, PIN_COLOURS, QUERY_COLOUR, readable, share } from "../../sifa_core/explain/viewer/colour_maps.js";
+import { COLOUR_MAPS, colourOf, PIN_COLOURS, QUERY_COLOUR, readable, fraction } from "../../sifa_core/explain/viewer/colour_maps.js";
 import { decodeFloat16, halfToNumber } from "../../sifa_core/explain/viewer/float16.js";
 import { bilinearReader, contains, toColumn, toPixelX, toPixelY, toRow } from "../../sifa_core/explain/viewer/geometry.js";
 import { colourise, contributions } from "../../sifa_core/explain/viewer/heat.js";
@@ -163,10 +163,10 @@ test("heat maps colour the cells' centres with the cells' values", () => {
   assert.deepEqual([...pixels.slice(12, 16)], [253, 231, 37, 255]);
 });
 
-test("share and readable numbers", () => {
-  assert.equal(share(5, [0, 10]), 0.5);
-  assert.equal(share(5, [5, 5]), 0);
-  assert.equal(share(50, [0, 10]), 1);
+test("fraction and readable numbers", () => {
+  assert.equal(fraction(5, [0, 10]), 0.5);
+  assert.equal(fraction(5, [5, 5]), 0);
+  assert.equal(fraction(50, [0, 10]), 1);
   assert.deepEqual([0, 0.0312, 1.234, 45.67, 1234.5, 0.0000123].map(readable), ["0", "0.031", "1.23", "45.7", "1235", "1.2e-5"]);
 });
 
@@ -277,7 +277,7 @@ test("a layer that was held back is fetched once, and shown when it is here", as
   assert.deepEqual(asked, ["res5.0"]);
 });
 
-test("two levels need the layer before; the last wish counts; a layer that cannot be had is told", async () => {
+test("two levels need the layer before; the latest request counts; a layer that cannot be had is told", async () => {
   const waiting = new Map();
   const { analysis, store, actions } = storeOf((name) => new Promise((give, fail) => waiting.set(name, { give, fail })));
   const [earlier] = analysis.layers;

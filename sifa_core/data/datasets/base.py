@@ -27,7 +27,7 @@ class Item:
     """One training or evaluation sample, or the reason why there is none."""
 
     clips: NDArray[np.uint8] | None
-    """[V,T,H,W,3], V views (1 in training); None if the file is broken."""
+    """[V, T, H, W, 3], V views (1 in training); None if the file is broken."""
     label: int = -1
     speed: float = float("nan")
     """Cells per feature frame where it is known (motion15)."""
@@ -71,7 +71,7 @@ class Batch:
     """Samples put together; broken ones are left out and named."""
 
     clips: torch.Tensor
-    """uint8 [B,V,T,H,W,3]; B may be 0."""
+    """uint8 [B, V, T, H, W, 3]; B may be 0."""
     labels: torch.Tensor
     """int64 [B]."""
     speeds: torch.Tensor

@@ -48,7 +48,7 @@ class Names:
 
 
 def normal(name: str) -> str:
-    """A name as it is kept: composed Unicode, single spaces."""
+    """A name as it is stored: composed Unicode, single spaces."""
     return " ".join(unicodedata.normalize("NFC", name).split())
 
 

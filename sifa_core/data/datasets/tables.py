@@ -159,9 +159,9 @@ def _file_column(rows: Sequence[tuple[int, list[str]]], is_file: Callable[[str],
     """The column of which most cells are files, the heading left aside."""
     some = [cells for _, cells in rows[: 200 if len(rows) > 1 else 1]]
     some = some[1:] if len(some) > 1 else some
-    shares = [sum(is_file(cells[i].strip()) for cells in some if i < len(cells)) for i in range(len(some[0]))]
-    best = max(range(len(shares)), key=lambda i: shares[i])
-    return best if 2 * shares[best] > len(some) else None
+    counts = [sum(is_file(cells[i].strip()) for cells in some if i < len(cells)) for i in range(len(some[0]))]
+    best = max(range(len(counts)), key=lambda i: counts[i])
+    return best if 2 * counts[best] > len(some) else None
 
 
 def _word(cell: str) -> str:

@@ -129,7 +129,7 @@ class VideoDataset:
         return uniform_clips(timestamps, view.num_frames, view.stride, view.clips).ravel()
 
     def _views(self, frames: Frames, rng: np.random.Generator) -> Frames:
-        """[V,T,crop,crop,3]"""
+        """[V, T, crop, crop, 3]"""
         view = self.view
         if view.training:
             cropped = random_resize_crop(frames, rng, crop=view.crop, short_sides=view.short_side_range)

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 def similarity(x: Floats, y: Floats, angle: Floats, scale: Floats) -> Floats:
-    """[T,3,3]: scale, then turn (radians), about the origin, then move to (x, y) (pixels)."""
+    """[T, 3, 3]: scale, then turn (radians), about the origin, then move to (x, y) (pixels)."""
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     zero, one = np.zeros_like(cosine), np.ones_like(cosine)
     rows = [cosine, -sine, x + zero, sine, cosine, y + zero, zero, zero, one]
@@ -62,7 +62,7 @@ class Shake:
         return (self.amplitudes * np.sin(angle)).sum(axis=1)
 
     def __call__(self, time: Floats) -> Floats:
-        """[T,4]: x, y, roll, log zoom."""
+        """[T, 4]: x, y, roll, log zoom."""
         grid = np.arange(self.num_frames, dtype=np.float64)
         samples = self._waves(grid)
         centred = grid - grid.mean()
@@ -84,13 +84,13 @@ class CameraPath:
     shake: Shake | None = None
 
     def view(self, time: Floats, shaken: bool = True) -> Floats:
-        """[T,3,3] from world to frame. World units are pixels at zoom 1, the origin is looked at at pace 0."""
+        """[T, 3, 3] from world to frame. World units are pixels at zoom 1, the origin is looked at at pace 0."""
         progress = self.pace(time)
         moves = self.shake(time) if shaken and self.shake is not None else np.zeros((len(time), 4))
         zoom = np.exp(self.zoom_rate * progress + moves[:, 3])
-        look = similarity(-self.velocity[0] * progress, -self.velocity[1] * progress, 0 * zoom, 1 + 0 * zoom)
+        view = similarity(-self.velocity[0] * progress, -self.velocity[1] * progress, 0 * zoom, 1 + 0 * zoom)
         place = similarity(self.centre[0] + moves[:, 0], self.centre[1] + moves[:, 1], moves[:, 2], zoom)
-        return place @ look
+        return place @ view
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class ObjectPath:
     """In-place rocking: degrees, bounce in pixels, cycles a frame, phase."""
 
     def place(self, time: Floats) -> Floats:
-        """[T,3,3] from sprite (origin at its centre) to world."""
+        """[T, 3, 3] from sprite (origin at its centre) to world."""
         progress = self.pace(time)
         size = np.exp(self.growth * progress)
         degrees, bounce, frequency, phase = self.sway

@@ -31,9 +31,9 @@ class Layer:
     shown: NDArray[np.int64]
     """[T], which picture of the cycle each frame shows."""
     place: Floats
-    """[T,3,3] from picture pixels to frame pixels."""
+    """[T, 3, 3] from picture pixels to frame pixels."""
     smear: Floats
-    """[T,2], motion blur in pixels of the layer's centre while the shutter is open."""
+    """[T, 2], motion blur in pixels of the layer's centre while the shutter is open."""
     moves: bool = False
     """Whether this layer is what the label speaks of."""
 
@@ -63,7 +63,7 @@ def _smear(picture: NDArray, vector: Floats) -> NDArray:
 
 
 def draw_background(layer: Layer, frame: int, height: int, width: int) -> Image:
-    """The whole frame, uint8 [H,W,3]."""
+    """The whole frame, uint8 [H, W, 3]."""
     picture, matrix = _at_level(layer.place[frame], layer.cycle[layer.shown[frame]])
     drawn = cv2.warpAffine(
         picture, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
@@ -91,7 +91,7 @@ def draw_sprite(layer: Layer, frame: int, height: int, width: int) -> tuple[Imag
 def draw_frame(
     background: Layer, layers: list[Layer], frame: int, height: int, width: int
 ) -> tuple[Image, NDArray[np.int8]]:
-    """One frame, uint8 [H,W,3], and the index of the layer seen at every pixel, int8 [H,W], -1 for the background."""
+    """One frame, uint8 [H, W, 3], and the index of the layer at every pixel, int8 [H, W], -1 for the background."""
     canvas = draw_background(background, frame, height, width)
     owner = np.full((height, width), -1, np.int8)
     for index, layer in enumerate(layers):
@@ -109,7 +109,7 @@ def draw_frame(
 
 
 def flow_between(background: Layer, layers: list[Layer], frame: int, owner: NDArray[np.int8]) -> NDArray[np.float32]:
-    """Flow of every pixel of `frame` to the next frame, float32 [H,W,2] (x right, y down), in pixels."""
+    """Flow of every pixel of `frame` to the next frame, float32 [H, W, 2] (x right, y down), in pixels."""
     height, width = owner.shape
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float64)
     return displacement(background, layers, frame, frame + 1, grid, owner).astype(np.float32)

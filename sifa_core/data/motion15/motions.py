@@ -29,12 +29,12 @@ HOLD_SHARES = (0.62, 0.18, 0.05, 0.15)
 """How many frames one exposure is repeated for: low frame rates, where all motion falls between feature frames."""
 DIRECTIONS = {"left": 180.0, "right": 0.0, "up": -90.0, "down": 90.0}
 SIZES = (0.17, 0.95)
-"""Longer side of a moving object as a share of the frame's short side."""
+"""Longer side of a moving object as a fraction of the frame's short side."""
 LARGE_SIZES = (0.95, 1.7)
 """The same for objects so near that the frame does not hold them."""
 LARGE_SHARE = 0.15
 LEAST_TURNING = 0.22
-"""Size, as a share of the short side, below which a turn cannot be told."""
+"""Size, as a fraction of the short side, below which a turn cannot be told."""
 LEAST_LOOMING = 0.28
 """The same for the largest size of an object that comes or goes."""
 SPREAD = 24.0
@@ -42,7 +42,7 @@ SPREAD = 24.0
 DRIFT_SHARE = 0.35
 """Share of the clips of moving objects in which the camera drifts as well, as one held in a hand does."""
 DRIFT = 0.4
-"""Most that it drifts by, as a share of the object's own motion."""
+"""Most that it drifts by, as a fraction of the object's own motion."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Plan:
     hold: int
     camera: CameraPath
     size: float
-    """Longer side of the moving object at pace 0, as a share of the frame's short side."""
+    """Longer side of the moving object at pace 0, as a fraction of the frame's short side."""
     thing: ObjectPath | None
     """The object's path for a sprite of one pixel; None if only the camera moves, or nothing."""
     shake: float

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sifa_core.data.motion15.degradation import degrade
 from sifa_core.data.motion15.labels import LABELS, speed_bin
 from sifa_core.data.motion15.layers import Layer, displacement, draw_frame, flow_between
-from sifa_core.data.motion15.look import degrade
 from sifa_core.data.motion15.material import SPLITS, material
 from sifa_core.data.motion15.motions import CELL, FEATURE_STEP, SMALL_CELL, Plan, make_plan
 from sifa_core.data.motion15.scene import make_background, make_layers
@@ -57,7 +57,7 @@ class MotionSample:
     """One clip and the truth about it."""
 
     frames: NDArray[np.uint8]
-    """RGB [T,H,W,3]."""
+    """RGB [T, H, W, 3]."""
     label: int
     """Index into LABELS."""
     speed: float
@@ -67,7 +67,7 @@ class MotionSample:
     flow: NDArray[np.float32] | None = None
     """[T-1,H,W,2], x right and y down, pixels from each frame to the next, shake included. On request."""
     moving: NDArray[np.bool_] | None = None
-    """[T,H,W], pixels of the moving object, or all of them where the camera moves. On request."""
+    """[T, H, W], pixels of the moving object, or all of them where the camera moves. On request."""
 
     cell_motion: NDArray[np.float32] | None = None
     """[F,H/8,W/8,2], x right and y down: pixels that the centre of each cell of 8 pixels moves from each of F feature

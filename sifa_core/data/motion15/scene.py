@@ -28,7 +28,7 @@ LEAST_CONTRAST = 16.0
 
 
 def _smear(place: Floats, ahead: Floats, middle: Floats, shutter: float) -> Floats:
-    """[T,2]: how far the layer's centre moves while the shutter is open; `ahead` is one frame later."""
+    """[T, 2]: how far the layer's centre moves while the shutter is open; `ahead` is one frame later."""
     return shutter * ((ahead - place) @ middle)[:, :2]
 
 
@@ -46,11 +46,11 @@ def _clouds(rng: np.random.Generator, height: int, width: int) -> Image:
     for octave in range(2, 7):
         grid = rng.standard_normal((2**octave, 2**octave)).astype(np.float32)
         total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC) * float(rng.uniform(0.2, 1)) / octave
-    share = ((total - total.min()) / max(float(np.ptp(total)), 1e-6))[..., None]
+    mix = ((total - total.min()) / max(float(np.ptp(total)), 1e-6))[..., None]
     first = rng.uniform(0, 255, 3).astype(np.float32)
     step = rng.uniform(60, 140, 3).astype(np.float32)
     second = np.where(first < 128, first + step, first - step)
-    return (share * first + (1 - share) * second).astype(np.uint8)
+    return (mix * first + (1 - mix) * second).astype(np.uint8)
 
 
 def _fit(rng: np.random.Generator, levels: tuple[Image, ...], low: Floats, high: Floats) -> tuple[Floats, float]:
@@ -157,7 +157,7 @@ def make_layers(
 
 
 def _contrast(mover: Layer, scenery: Image, frame: int) -> float:
-    """Mean absolute difference between the object and the scenery that it covers; infinite while out of sight."""
+    """Mean absolute difference between the object and the scenery that it covers; infinite while out of view."""
     part = draw_sprite(mover, frame, *scenery.shape[:2])
     if part is None:
         return float("inf")

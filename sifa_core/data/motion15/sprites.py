@@ -57,7 +57,7 @@ def recolour(rng: np.random.Generator, picture: Image) -> Image:
 
 
 def texture(rng: np.random.Generator, files: Material, size: int) -> Image:
-    """A square piece of a photograph of the split, RGB [size,size,3]."""
+    """A square piece of a photograph of the split, RGB [size, size, 3]."""
     photos = files.photographs + files.panoramas
     levels = load_photo(photos[rng.integers(len(photos))])
     fitting = [level for level in levels if min(level.shape[:2]) > size] or [levels[0]]
@@ -99,8 +99,8 @@ def ripple(rng: np.random.Generator, picture: Image) -> list[Image]:
     return frames
 
 
-def _padded(picture: Image, share: float = 0.08) -> Image:
-    pad = int(share * max(picture.shape[:2])) + 1
+def _padded(picture: Image, fraction: float = 0.08) -> Image:
+    pad = int(fraction * max(picture.shape[:2])) + 1
     return cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
 
 

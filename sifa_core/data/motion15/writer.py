@@ -43,7 +43,7 @@ def make_dataset(
         seed: of the set; the clips are those that `render(seed, split, index, config)` draws, before mp4 compression.
         config: size and difficulty; sides must be even, as H.264 wants them.
         fps: frames per second of the files.
-        flow: also write flow/<clip>.npz with "flow" float16 [T-1,H,W,2] (pixels) and "moving" bool [T,H,W].
+        flow: also write flow/<clip>.npz with "flow" float16 [T-1, H, W, 2] (pixels) and "moving" bool [T, H, W].
         progress: called with (done, all) after every clip.
 
     Returns:
@@ -98,7 +98,7 @@ def _codec() -> str:
 
 
 def _write_mp4(path: Path, frames: NDArray[np.uint8], fps: int) -> None:
-    """Frames [T,H,W,3] as an mp4 that browsers play."""
+    """Frames [T, H, W, 3] as an mp4 that browsers play."""
     with av.open(str(path), "w") as container:
         codec = _codec()
         options = {"crf": "20", "preset": "veryfast"} if codec == "libx264" else {}

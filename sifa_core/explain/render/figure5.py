@@ -114,13 +114,13 @@ def _draw_attention(axes: Axes, picture: NDArray[np.uint8], points: SamplingPoin
     for number in points.strongest(3):
         axes.plot([x, points.points[number, 0]], [y, points.points[number, 1]], color=LINK_COLOUR, linewidth=2.2)
     low, high = float(points.weights.min()), float(points.weights.max())
-    share = (points.weights - low) / (high - low) if high > low else np.ones_like(points.weights)
+    fraction = (points.weights - low) / (high - low) if high > low else np.ones_like(points.weights)
     order = np.argsort(points.weights, kind="stable")  # strongest on top
     drawn = axes.scatter(
         points.points[order, 0],
         points.points[order, 1],
         c=points.weights[order],
-        s=18 + 70 * share[order],
+        s=18 + 70 * fraction[order],
         cmap=WEIGHT_MAP,
         norm=Normalize(low, high if high > low else low + 1e-6),
         edgecolors="white",

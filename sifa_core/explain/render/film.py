@@ -159,10 +159,10 @@ class _Painter:
             for number in points.strongest(3):
                 draw.line([*query, *places[number]], LINK_COLOUR, round(1.6 * SHARPNESS))
         low, high = float(points.weights.min()), float(points.weights.max())
-        share = (points.weights - low) / (high - low) if high > low else np.ones(len(places))
+        fraction = (points.weights - low) / (high - low) if high > low else np.ones(len(places))
         for number in np.argsort(points.weights, kind="stable"):  # strongest on top
-            fill = self.colours[round(255 * float(share[number]))]
-            self._disc(draw, places[number], 2.2 + 2.6 * float(share[number]), fill, 0.6)
+            fill = self.colours[round(255 * float(fraction[number]))]
+            self._disc(draw, places[number], 2.2 + 2.6 * float(fraction[number]), fill, 0.6)
         self._disc(draw, query, 4.5, QUERY_COLOUR, 1.2)
         here = query - np.array([(self.pane[0] + GAP) * SHARPNESS, 0])
         self._disc(draw, here, 5.5, QUERY_COLOUR, 1.4)

@@ -32,7 +32,7 @@ VERDICTS = {
 HELD_AND_FROZEN = "does not need motion within a feature frame"
 """What is left to say of a prediction that survives "held" if it survives "frozen", too: it may rest on no motion."""
 SURVIVING_SHARE = 0.5
-"""A prediction survives a control that leaves at least this share of its probability."""
+"""A prediction survives a control that leaves at least this fraction of its probability."""
 LEAST_CERTAIN = 0.25
 """Probability of the original's class below which there is no prediction to speak of."""
 UNCERTAIN = "was hardly certain to begin with"

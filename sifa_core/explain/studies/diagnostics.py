@@ -19,8 +19,8 @@ from sifa_core.layers.offset_estimators import RegularGrid
 
 DEAD_OFFSET = 0.01
 """Cells. Where no offset is longer, bilinear reading changes values by a hundredth of the step between two cells."""
-STUCK_SHARE = 0.05
-"""Spread of offsets over places and frames, as a share of their mean length, below which they ignore the picture."""
+STUCK_FRACTION = 0.05
+"""Spread of offsets over places and frames, as a fraction of their mean length, below which they ignore the picture."""
 OUT_OF_FRAME_EXCESS = 0.25
 """Share of sampling points beyond the picture that the regular grid does not have. A healthy layer stays below 0.15."""
 COLLAPSED_ENTROPY = 0.3
@@ -82,7 +82,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _percent(values: dict[str, float]) -> str:
-    """The range of shares in words; nothing for none."""
+    """The range of fractions in words; nothing for none."""
     if not values:
         return ""
     low, high = (round(100 * value) for value in (min(values.values()), max(values.values())))
@@ -147,9 +147,9 @@ def _stuck_offsets(analysis: Analysis) -> Diagnostic | None:
     for name in _alive(analysis):
         offset = analysis.traces[name].offset.astype(float)
         spread = float(np.sqrt(offset.var(axis=(0, 3, 4)).sum(-1)).mean())
-        share = spread / float(np.linalg.norm(offset, axis=2).mean())
-        if share < STUCK_SHARE:
-            stuck[name] = share
+        fraction = spread / float(np.linalg.norm(offset, axis=2).mean())
+        if fraction < STUCK_FRACTION:
+            stuck[name] = fraction
     return _diagnostic(
         "stuck_offsets",
         FAULT,
@@ -164,10 +164,10 @@ def _out_of_frame(analysis: Analysis) -> Diagnostic | None:
     far = {}
     regular = 0.0
     for name in _finite_layers(analysis):
-        share = float(analysis.offset_statistics(name).out_of_frame.mean())
+        fraction = float(analysis.offset_statistics(name).out_of_frame.mean())
         base = regular_out_of_frame(analysis.grid(name), analysis.traces[name].kernel_size)
-        if share - base > OUT_OF_FRAME_EXCESS:
-            far[name], regular = share, max(regular, base)
+        if fraction - base > OUT_OF_FRAME_EXCESS:
+            far[name], regular = fraction, max(regular, base)
     return _diagnostic(
         "out_of_frame",
         FAULT,
@@ -247,9 +247,9 @@ def _closed_gate(analysis: Analysis) -> Diagnostic | None:
 def _astray(analysis: Analysis) -> Diagnostic | None:
     astray = {}
     for name in _alive(analysis):
-        figures = analysis.flow_agreement(name)
-        if figures.moving_cells.sum() >= FEWEST_CELLS:
-            loss = figures.mean("regular_cosine") - figures.mean("cosine")
+        agreement = analysis.flow_agreement(name)
+        if agreement.moving_cells.sum() >= FEWEST_CELLS:
+            loss = agreement.mean("regular_cosine") - agreement.mean("cosine")
             if loss > ASTRAY_COSINE:
                 astray[name] = loss
     return _diagnostic(

@@ -32,9 +32,9 @@ def trail(analysis: Analysis, selection: Selection) -> list[TrailStep]:
     steps = []
     for now in range(t, len(analysis.traces[selection.layer].offset)):
         points = analysis.sampling_points((now, x, y), selection.layer, selection.levels)
-        share = np.abs(points.weights)
-        share = share / share.sum() if share.sum() > 0 else np.full(len(share), 1 / len(share))
-        dx, dy = (float(value) for value in share @ (points.points - (x, y)))
+        weights = np.abs(points.weights)
+        weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(weights), 1 / len(weights))
+        dx, dy = (float(value) for value in weights @ (points.points - (x, y)))
         steps.append(TrailStep(points, (dx, dy)))
         x, y = min(max(x + dx, 0.0), width - 1.0), min(max(y + dy, 0.0), height - 1.0)
     return steps

@@ -23,7 +23,7 @@ export const LINK_COLOUR = "#b45cff";
 export const PIN_COLOURS = ["#56b4e9", "#ffffff", "#2f7de1", "#9ff2e8", "#a3adb8", "#ffc6df"];
 
 /** Where `value` lies between the ends of `range`, 0..1; 0 if the range is empty. @param {number[]} range */
-export function share(value, [low, high]) {
+export function fraction(value, [low, high]) {
   return high > low ? Math.min(Math.max((value - low) / (high - low), 0), 1) : 0;
 }
 

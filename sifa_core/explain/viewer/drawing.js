@@ -6,7 +6,7 @@
  * @typedef {CanvasRenderingContext2D} Context
  * @typedef {{screenX: (x: number) => number, screenY: (y: number) => number}} Projection
  */
-import { COLOUR_MAPS, LINK_COLOUR, QUERY_COLOUR, colourOf, share } from "./colour_maps.js";
+import { COLOUR_MAPS, LINK_COLOUR, QUERY_COLOUR, colourOf, fraction } from "./colour_maps.js";
 
 const DARK = "rgba(8, 10, 14, 0.85)";
 const LIGHT = "rgba(255, 255, 255, 0.95)";
@@ -107,14 +107,14 @@ export function drawPinTag(context, x, y, number, colour) {
  * The sampling points, weakest first so that the strongest lie on top. A point outside the picture is a hollow ring at
  * the edge nearest to it.
  * @param {Context} context @param {SamplingPoints} points @param {Projection} at @param {number[]} range
- * @param {{width: number, height: number, ring?: string, alpha: number, unit?: number}} look
+ * @param {{width: number, height: number, ring?: string, alpha: number, unit?: number}} style
  */
 export function drawPoints(context, points, at, range, { width, height, ring = LIGHT, alpha, unit = 1 }) {
   const order = Array.from(points.weights.keys()).sort((a, b) => points.weights[a] - points.weights[b]);
   context.save();
   context.globalAlpha = alpha;
   for (const i of order) {
-    const value = share(points.weights[i], range);
+    const value = fraction(points.weights[i], range);
     const radius = pointRadius(value, unit);
     let x = at.screenX(points.x[i]);
     let y = at.screenY(points.y[i]);

@@ -4,7 +4,7 @@
  * @typedef {import("./payload.js").Analysis} Analysis
  * @typedef {import("./state.js").State} State
  */
-import { COLOUR_MAPS, share } from "./colour_maps.js";
+import { COLOUR_MAPS, fraction } from "./colour_maps.js";
 import { drawLinks, drawPoints, drawQuery, pointRadius } from "./drawing.js";
 import { heatCanvas } from "./heat.js";
 import { strongest } from "./points.js";
@@ -98,7 +98,7 @@ export function drawFigure(context, analysis, state, layout, palette) {
       .map((i) => ({
         x: panels[1].x + at.screenX(found.points.x[i]),
         y: panels[1].y + at.screenY(found.points.y[i]),
-        radius: pointRadius(share(found.points.weights[i], found.range), unit),
+        radius: pointRadius(fraction(found.points.weights[i], found.range), unit),
       }));
     const from = { x: panels[0].x + at.screenX(state.x), y: panels[0].y + at.screenY(state.y) };
     drawLinks(context, from, ends, 0.95, unit);

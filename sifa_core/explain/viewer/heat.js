@@ -5,7 +5,7 @@
  * @typedef {import("./points.js").SamplingPoints} SamplingPoints
  */
 import { bilinearReader, toColumn, toRow } from "./geometry.js";
-import { share } from "./colour_maps.js";
+import { fraction } from "./colour_maps.js";
 
 /** Longer side of a heat map's canvas; smooth maps need no more, and the browser enlarges it. */
 const LONGEST_SIDE = 192;
@@ -44,7 +44,7 @@ export function colourise(values, start, grid, range, colours, { width, height, 
     const row = toRow(((i + 0.5) * grid.height) / height - 0.5, grid);
     for (let j = 0; j < width; j++, at += 4) {
       const column = toColumn(((j + 0.5) * grid.width) / width - 0.5, grid);
-      const value = share(bilinearReader(column, row, grid)(values, start), range);
+      const value = fraction(bilinearReader(column, row, grid)(values, start), range);
       const colour = 3 * Math.round(255 * value);
       pixels[at] = colours.bytes[colour];
       pixels[at + 1] = colours.bytes[colour + 1];
@@ -71,12 +71,12 @@ export function heatCanvas(values, start, grid, range, colours, solid = false) {
 /** A cache of the last few heat maps, so that scrubbing back does not paint again. */
 export function heatCache(capacity = 48) {
   /** @type {Map<string, HTMLCanvasElement>} */
-  const kept = new Map();
+  const canvases = new Map();
   return (key, paint) => {
-    const canvas = kept.get(key) ?? paint();
-    kept.delete(key);
-    kept.set(key, canvas);
-    if (kept.size > capacity) kept.delete(kept.keys().next().value);
+    const canvas = canvases.get(key) ?? paint();
+    canvases.delete(key);
+    canvases.set(key, canvas);
+    if (canvases.size > capacity) canvases.delete(canvases.keys().next().value);
     return canvas;
   };
 }

@@ -32,7 +32,7 @@ export function createLayerControls(analysis, actions) {
   const values = {};
   const list = element(
     "dl",
-    { class: "figures" },
+    { class: "statistics" },
     Object.entries(rows).map(([name, [words, title]]) => {
       values[name] = element("dd");
       return element("div", { title }, [element("dt", { text: words }), values[name]]);

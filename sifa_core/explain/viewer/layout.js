@@ -4,7 +4,7 @@
 import { element } from "./elements.js";
 import { createFooter, createHeader, createPredictions } from "./facts.js";
 import { createFigurePanel } from "./figure_panel.js";
-import { createFilm } from "./film.js";
+import { createFilmstrip } from "./filmstrip.js";
 import { createLayerControls } from "./layer_controls.js";
 import { createOverlayControls } from "./overlay_controls.js";
 import { createQueryControls } from "./query_controls.js";
@@ -15,7 +15,7 @@ import { createQueryControls } from "./query_controls.js";
  * @param {ReturnType<import("./stage.js").createStage>} stage
  */
 export function createLayout(analysis, store, actions, stage) {
-  const film = createFilm(analysis, store, actions);
+  const filmstrip = createFilmstrip(analysis, store, actions);
   const query = createQueryControls(analysis, store, actions);
   const layer = createLayerControls(analysis, actions);
   const overlays = createOverlayControls(actions);
@@ -27,7 +27,7 @@ export function createLayout(analysis, store, actions, stage) {
     createPredictions(analysis),
   ]);
   return {
-    film,
+    filmstrip,
     query,
     layer,
     overlays,
@@ -35,7 +35,7 @@ export function createLayout(analysis, store, actions, stage) {
     elements: [
       createHeader(analysis),
       stage.element,
-      film.element,
+      filmstrip.element,
       controls,
       figure.element,
       createFooter(analysis),

@@ -5,7 +5,7 @@ import { COLOUR_MAPS, gradient, LINK_COLOUR, readable } from "./colour_maps.js";
 import { element, group } from "./elements.js";
 import { OVERLAY_KEYS } from "./keys.js";
 
-/** Name, what it says, tooltip in plain words, sample of its look; `map` if it has a colour scale. */
+/** Name, what it says, tooltip in plain words, kind of its sample; `map` if it has a colour scale. */
 const ROWS = [
   ["points", "Sampling points", "Where the network looks in the next frame; larger and brighter counts more", "dot"],
   ["links", "Top-3 lines", "From the query to the three points that count most", "line"],
@@ -45,12 +45,12 @@ export function segmented(label, choices, choose) {
 export function createOverlayControls(actions) {
   const keyOf = Object.fromEntries(Object.entries(OVERLAY_KEYS).map(([key, name]) => [name, key.toUpperCase()]));
 
-  const rows = ROWS.map(([name, words, title, look]) => {
+  const rows = ROWS.map(([name, words, title, kind]) => {
     const toggle = element("input", { type: "checkbox", on: { change: () => actions.toggleOverlay(name) } });
-    const sample = element("i", { class: `sample ${look}`, "aria-hidden": "true" });
-    if (look === "line") sample.style.background = LINK_COLOUR;
-    if (COLOUR_MAPS[look]) sample.style.background = gradient(COLOUR_MAPS[look]);
-    if (look === "dot") sample.style.background = COLOUR_MAPS.weights.css[190];
+    const sample = element("i", { class: `sample ${kind}`, "aria-hidden": "true" });
+    if (kind === "line") sample.style.background = LINK_COLOUR;
+    if (COLOUR_MAPS[kind]) sample.style.background = gradient(COLOUR_MAPS[kind]);
+    if (kind === "dot") sample.style.background = COLOUR_MAPS.weights.css[190];
     const key = element("kbd", { text: keyOf[name], "aria-hidden": "true" });
     const label = element("label", { title }, [toggle, sample, element("span", { text: words }), key]);
     const slider = element("input", {

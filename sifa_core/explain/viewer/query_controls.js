@@ -1,7 +1,7 @@
 /**
  * The group that says where the query is, takes it as numbers, and lists the points that count most.
  */
-import { colourOf, COLOUR_MAPS, readable, share } from "./colour_maps.js";
+import { colourOf, COLOUR_MAPS, readable, fraction } from "./colour_maps.js";
 import { element, group } from "./elements.js";
 import { strongest } from "./points.js";
 import { description, movement, movementSigns } from "./reading.js";
@@ -93,7 +93,7 @@ export function createQueryControls(analysis, store, actions) {
         const point = best[i];
         row.hidden = point === undefined;
         if (row.hidden) return;
-        const value = share(points.weights[point], range);
+        const value = fraction(points.weights[point], range);
         swatch.style.background = colourOf(COLOUR_MAPS.weights, value);
         at.textContent = `${Math.round(points.x[point])}, ${Math.round(points.y[point])}`;
         weight.textContent = readable(points.weights[point]);

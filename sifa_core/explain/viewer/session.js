@@ -107,7 +107,7 @@ export function createSession(root, payload, { keyTarget, state: start, emit, fe
   }
 
   function updateParts(state) {
-    for (const part of [parts.query, parts.layer, parts.overlays, parts.film]) part.update(state);
+    for (const part of [parts.query, parts.layer, parts.overlays, parts.filmstrip]) part.update(state);
   }
   store.subscribe((state) => {
     updateParts(state);
@@ -140,7 +140,7 @@ export function createSession(root, payload, { keyTarget, state: start, emit, fe
       stopTheme();
       stopKeys();
       stage.destroy();
-      for (const part of [parts.query, parts.film]) part.destroy();
+      for (const part of [parts.query, parts.filmstrip]) part.destroy();
       root.replaceChildren();
     },
   };

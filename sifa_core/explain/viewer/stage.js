@@ -5,7 +5,7 @@
  * @typedef {import("./state.js").State} State
  * @typedef {import("./points.js").SamplingPoints} SamplingPoints
  */
-import { COLOUR_MAPS, PIN_COLOURS, share } from "./colour_maps.js";
+import { COLOUR_MAPS, PIN_COLOURS, fraction } from "./colour_maps.js";
 import { drawArrows, drawGrid, drawLinks, drawPin, drawPinTag, drawPoints } from "./drawing.js";
 import { drawQuery, drawQueryPlace, pointRadius } from "./drawing.js";
 import { element } from "./elements.js";
@@ -145,9 +145,9 @@ export function createStage(analysis, store, actions, onHover, onResize) {
       const isQuery = i === active && !isHover;
       drawPin(leftMarks, here.screenX(pin.x), here.screenY(pin.y), i + 1, PIN_COLOURS[i], isQuery);
       const others = isQuery || !overlays.points ? null : pointsAt(analysis, state, pin);
-      const look = { ...right.size, ring: PIN_COLOURS[i], alpha: 0.8 * opacity.points, unit: 0.75 * unit };
+      const style = { ...right.size, ring: PIN_COLOURS[i], alpha: 0.8 * opacity.points, unit: 0.75 * unit };
       if (!others) return;
-      drawPoints(rightMarks, others.points, there, others.range, look);
+      drawPoints(rightMarks, others.points, there, others.range, style);
       const [best] = strongest(others.points.weights, 1);
       const tag = [there.screenX(others.points.x[best]), there.screenY(others.points.y[best])];
       if (others.points.inFrame[best]) drawPinTag(rightMarks, ...tag, i + 1, PIN_COLOURS[i]);
@@ -186,7 +186,7 @@ export function createStage(analysis, store, actions, onHover, onResize) {
     for (const i of strongest(points.weights, 3)) {
       const x = there.screenX(points.x[i]);
       const y = there.screenY(points.y[i]);
-      const radius = state.overlays.points ? pointRadius(share(points.weights[i], range), unitOf(left)) : 0;
+      const radius = state.overlays.points ? pointRadius(fraction(points.weights[i], range), unitOf(left)) : 0;
       if (inPane(right, x, y)) ends.push({ x: x + to.x, y: y + to.y, radius });
     }
     drawLinks(context, from, ends, state.opacity.links, unitOf(left));

@@ -93,8 +93,8 @@ export function createStore(analysis, start = {}, fetchLayer = unavailable) {
   let state = initialState(analysis);
   /** @type {Set<(state: State) => void>} */
   const listeners = new Set();
-  /** The last wish for a layer: an older one that arrives later is not shown. */
-  let wish = 0;
+  /** The latest request for a layer: an older one that arrives later is not shown. */
+  let latest = 0;
 
   function commit(next) {
     state = next;
@@ -102,12 +102,12 @@ export function createStore(analysis, start = {}, fetchLayer = unavailable) {
   }
 
   async function fetchThenShow({ layer, levels }, missing) {
-    const number = ++wish;
+    const number = ++latest;
     try {
       await Promise.all(missing.map(async (one) => fillLayer(one, await fetchLayer(one.name))));
-      if (number === wish) commit({ ...patched(state, { layer, levels }, analysis), note: "" });
+      if (number === latest) commit({ ...patched(state, { layer, levels }, analysis), note: "" });
     } catch (error) {
-      if (number === wish) commit({ ...state, note: error.message });
+      if (number === latest) commit({ ...state, note: error.message });
     }
   }
 
@@ -122,7 +122,7 @@ export function createStore(analysis, start = {}, fetchLayer = unavailable) {
       return;
     }
     const isAsked = patch.layer !== undefined || patch.levels !== undefined;
-    if (isAsked) wish += 1;
+    if (isAsked) latest += 1;
     commit(isAsked ? { ...next, note: "" } : next);
   }
 

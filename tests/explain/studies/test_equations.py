@@ -24,9 +24,9 @@ def analysis(clip: Clip) -> Explanation:
     return analyze(_lively(gate="channel"), clip)
 
 
-def _lively(**switches: object) -> VideoModel:
+def _lively(**fields: object) -> VideoModel:
     torch.manual_seed(5)
-    model = create_model("sifa_net_tiny", **switches).eval()
+    model = create_model("sifa_net_tiny", **fields).eval()
     for name, parameter in model.named_parameters():
         if ".temporal.gate" in name:
             torch.nn.init.normal_(parameter, std=0.1)
@@ -57,9 +57,9 @@ def test_steps_rebuild_the_output_of_the_layer(analysis: Explanation, query: tup
     np.testing.assert_allclose(steps.deformed.keys[strongest], blended, atol=1e-9)
 
 
-@pytest.mark.parametrize("switches", [{"gate": "none"}, {"gate": "layernorm"}, {"scale": "softmax"}, {"scale": "none"}])
-def test_steps_follow_the_switches_of_the_model(clip: Clip, switches: dict) -> None:
-    model = _lively(**switches)
+@pytest.mark.parametrize("fields", [{"gate": "none"}, {"gate": "layernorm"}, {"scale": "softmax"}, {"scale": "none"}])
+def test_steps_follow_the_fields_of_the_model(clip: Clip, fields: dict) -> None:
+    model = _lively(**fields)
     analysis = analyze(model, clip)
     steps = explain_equations(analysis, (1, 60, 40), "res4.0")
     features = layer_features(model, prepare(model, clip), "res4.0")
@@ -67,7 +67,7 @@ def test_steps_follow_the_switches_of_the_model(clip: Clip, switches: dict) -> N
     weights = analysis.traces["res4.0"].weights[1, :, row, column]
     np.testing.assert_allclose(steps.deformed.weights, weights, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(steps.output, features.output[1, :, row, column], rtol=1e-5, atol=1e-5)
-    if switches.get("gate") == "none":
+    if fields.get("gate") == "none":
         np.testing.assert_allclose(steps.gated, steps.deformed.aggregate, rtol=1e-5, atol=1e-5)
 
 

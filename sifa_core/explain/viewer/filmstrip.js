@@ -1,5 +1,5 @@
 /**
- * The bar under the panes: play, the film of the whole clip, zoom. Frames of the clip that the model merges into one
+ * The bar under the panes: play, the filmstrip of the whole clip, zoom. Frames of the clip that the model merges into one
  * feature frame stand together.
  */
 import { element, icon, ICONS } from "./elements.js";
@@ -11,7 +11,7 @@ const SHORTEST_SHOW = 420;
  * @param {import("./payload.js").Analysis} analysis @param {ReturnType<import("./state.js").createStore>} store
  * @param {ReturnType<import("./actions.js").createActions>} actions
  */
-export function createFilm(analysis, store, actions) {
+export function createFilmstrip(analysis, store, actions) {
   const button = (name, path, title, action) =>
     element("button", { class: `tool ${name}`, type: "button", title, "aria-label": title, on: { click: action } }, [
       icon(path),
@@ -30,8 +30,8 @@ export function createFilm(analysis, store, actions) {
     const properties = { class: "moment", type: "button", title, "aria-label": title, on: { click: () => actions.goTo(t) } };
     return element("button", properties, [...pictures, element("span", { class: "number", text: String(t) })]);
   });
-  const strip = element("div", { class: "strip", role: "group", "aria-label": "Film of the clip" }, frames);
-  const bar = element("div", { class: "film" }, [
+  const strip = element("div", { class: "strip", role: "group", "aria-label": "Filmstrip of the clip" }, frames);
+  const bar = element("div", { class: "filmstrip" }, [
     element("div", { class: "tools" }, [back, play, forward]),
     strip,
     element("div", { class: "tools" }, [wider, closer, whole]),

@@ -11,16 +11,16 @@ from sifa_core import sifa_attention
 from sifa_core.cli import main
 from sifa_core.errors import ExportError
 from sifa_core.models import create_model, save_checkpoint
-from sifa_core.models.export import GridSampleAttention, check_export, export_model
+from sifa_core.models.standalone import GridSampleAttention, check_export, export_model
 
 NET = {"layers": (1, 1, 1, 1), "width": 8, "num_classes": 5, "stages": ("res4", "res5")}
 TRANSFORMER = {"layers": (1, 1, 2, 1), "width": 16, "head_width": 16, "num_classes": 5, "stages": ("res4", "res5")}
 
 
-def lively(name, **switches):
+def lively(name, **fields):
     """A model in which every part matters: no gain, offset or gate is zero."""
     torch.manual_seed(0)
-    model = create_model(name, **switches).eval()
+    model = create_model(name, **fields).eval()
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             if key.endswith(("bn3.weight", "gate.norm.weight")) or "offset" in key:
@@ -41,9 +41,9 @@ def test_the_portable_operator_is_the_operator(kernel_size, scale):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "switches"), [("sifa_net_tiny", NET), ("sifa_transformer_tiny", TRANSFORMER)])
-def test_onnxruntime_agrees_with_torch(name, switches, tmp_path):
-    model = lively(name, **switches)
+@pytest.mark.parametrize(("name", "fields"), [("sifa_net_tiny", NET), ("sifa_transformer_tiny", TRANSFORMER)])
+def test_onnxruntime_agrees_with_torch(name, fields, tmp_path):
+    model = lively(name, **fields)
     path = export_model(model, tmp_path / "model.onnx", frames=8, size=(40, 56))
     assert check_export(path, model, clips=3) < 1e-5
     assert list(tmp_path.iterdir()) == [path]

@@ -21,7 +21,7 @@ def _grain() -> NDArray[np.float32]:
 
 
 def degrade(rng: np.random.Generator, frames: Image, difficulty: float) -> tuple[Image, dict[str, Any]]:
-    """The clip [T,H,W,3] as some real camera might have delivered it, and what was done to it.
+    """The clip [T, H, W, 3] as some real camera might have delivered it, and what was done to it.
 
     Args:
         rng: source of all choices.
@@ -75,8 +75,8 @@ def _soften(rng: np.random.Generator, frames: Image) -> Image:
     if rng.random() < 0.5:
         sigma = float(rng.uniform(0.4, 1.2))
         return np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in frames])
-    share = rng.uniform(0.4, 0.8)
-    small = (max(8, int(width * share)), max(8, int(height * share)))
+    scale = rng.uniform(0.4, 0.8)
+    small = (max(8, int(width * scale)), max(8, int(height * scale)))
     shrunk = (cv2.resize(frame, small, interpolation=cv2.INTER_AREA) for frame in frames)
     return np.stack([cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in shrunk])
 
