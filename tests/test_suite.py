@@ -84,4 +84,6 @@ def test_clocks_are_found(line: str) -> None:
 def test_pauses_are_found() -> None:
     code = "time.sleep(3)\npage.wait_for_timeout(9)\nwhile not there():\n    sleep(0.1)\nassert time.time() > 0"
     assert list(fixed_pauses(ast.parse(code))) == [1, 2]
-    assert list(timed_assertions(ast.parse(f"def test():\n    start = time.time()\n    assert start\n{code[:0]}"))) == []
+    assert (
+        list(timed_assertions(ast.parse(f"def test():\n    start = time.time()\n    assert start\n{code[:0]}"))) == []
+    )

@@ -1,4 +1,4 @@
-"""Runs the JavaScript unit tests under node's own test runner: the machine's node, or the one that Playwright brings."""
+"""Runs the JavaScript unit tests under node's own test runner; Playwright brings a node where there is none."""
 
 import shutil
 import subprocess
