@@ -100,9 +100,10 @@ def quiet(visited: list[Window]) -> Callable[[Page], None]:
 
     def wait(page: Page) -> None:
         (window,) = (window for window in visited if window.page is page)
-        settle(page)
-        while window.unanswered:
-            settle(page)  # what an answer makes the page ask for is on its way by then
+        screens = 0
+        while screens < 10:  # an answer may make the page ask for more, some screens later
+            settle(page)
+            screens = 0 if window.unanswered else screens + 1
 
     return wait
 
