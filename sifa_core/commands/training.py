@@ -25,7 +25,10 @@ def _add_train(commands: Any) -> None:
     parser = commands.add_parser("train", help="train a model, or go on with a run that was stopped")
     parser.add_argument("config", type=_recipe, metavar="CONFIG", help="a YAML file, or the name of one in configs/")
     parser.add_argument(
-        "overrides", nargs="*", metavar="FILE|KEY=VALUE", help="laid over it, e.g. run.steps=500; the later one counts"
+        "overrides",
+        nargs="*",
+        metavar="FILE|KEY=VALUE",
+        help="laid over it, e.g. recipe=official run.steps=500; the later counts",
     )
     parser.add_argument("--json", action="store_true", help="print the validation as JSON")
     parser.set_defaults(run=_train)
