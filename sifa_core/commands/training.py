@@ -130,7 +130,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _evaluate_explanations(options: argparse.Namespace) -> None:
     from sifa_core.explain import benchmark
-    from sifa_core.training.evaluation import writable_folder
+    from sifa_core.training.report import writable_folder
 
     if options.control != "none" or options.config is not None or options.crops != 1:
         raise ConfigError("--explanations takes neither --config, --control nor --crops: its clips are motion15's.")
