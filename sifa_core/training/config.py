@@ -41,6 +41,8 @@ class DataConfig:
     """Format of the data set."""
     root: str = ""
     """Folder of the videos (of the frame folders for something_v1)."""
+    val_root: str = ""
+    """The same for the validation split, where its videos lie in another one."""
     train: str = ""
     """List, CSV, JSON or folder of the training split; unused by motion15."""
     val: str = ""
