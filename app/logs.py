@@ -20,7 +20,7 @@ QUIET = ("httpx", "httpcore", "matplotlib", "PIL", "asyncio", "gradio")
 class PrivateFormatter(logging.Formatter):
     """A formatter whose tracebacks have no values in them."""
 
-    def formatException(self, ei: Any) -> str:
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
         """Places and kinds of the errors of a chain, the first cause first."""
         error: BaseException | None = ei[1]
         lines: list[str] = []
@@ -31,7 +31,9 @@ class PrivateFormatter(logging.Formatter):
 
 
 def _places(trace: TracebackType | None) -> list[str]:
-    return [f"  {frame.name} ({frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})" for frame in traceback.extract_tb(trace)]
+    return [
+        f"  {frame.name} ({frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})" for frame in traceback.extract_tb(trace)
+    ]
 
 
 def set_up(level: str) -> None:

@@ -10,6 +10,7 @@ import torch
 
 import sifa_core as sifa
 from sifa_core import SifaError
+from sifa_core.inference import predict
 from sifa_core.models import VideoModel
 from sifa_core.ops import backend
 from sifa_core.paths import EXAMPLE_CLIPS
@@ -41,7 +42,7 @@ def check(model: VideoModel, folder: Path) -> None:
         clip = sifa.read_clip(clips[0], info.num_frames, max_short_side=2 * info.input_size)
     else:
         clip = sifa.Clip.from_array(torch.zeros(info.num_frames, 64, 64, 3, dtype=torch.uint8).numpy(), name="black")
-    sifa.predict(model, clip)  # raises NotFiniteError for weights that are no use
+    predict(model, clip)  # raises NotFiniteError for weights that are no use
     place = next(model.parameters()).device
     log.info("weights: %s, sha256 %s, on %s", info.name, info.sha256[:16] or "none", place)
     log.info("operator: %s; decoder: works; free for uploads: %.1f GB", backend(place), free / 1e9)

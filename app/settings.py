@@ -107,6 +107,7 @@ def table() -> list[str]:
     """The rows of the table in docs/hosting.md: variable, default, meaning."""
     rows = []
     for each in fields(Settings):
-        default = ",".join(each.default) if isinstance(each.default, tuple) else each.default
-        rows.append(f"| `{each.metadata['variable']}` | {f'`{default}`' if default != '' else 'none'} | {each.metadata['meaning']} |")
+        default = ",".join(each.default) if isinstance(each.default, tuple) else str(each.default)
+        shown = f"`{default}`" if default else "none"
+        rows.append(f"| `{each.metadata['variable']}` | {shown} | {each.metadata['meaning']} |")
     return rows

@@ -1,1 +1,1 @@
-"""What stands between the network and Gradio: which routes there are, what they take, and from whom how much at once."""
+"""What stands between the network and Gradio: which routes there are, what they take, how much from whom at once."""

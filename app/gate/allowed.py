@@ -83,8 +83,8 @@ ROUTES = PAGE + CALLS
 _PATTERNS = [(re.compile(route.path), route) for route in ROUTES]
 
 
-class Refusal(Exception):
-    """A request that is not passed on; `str()` of it is one sentence, and `status` the HTTP status that goes with it."""
+class RefusalError(Exception):
+    """A request that is not passed on; `str()` of it is one sentence, `status` the HTTP status with it."""
 
     def __init__(self, status: int, sentence: str, retry_after: int | None = None) -> None:
         super().__init__(sentence)
@@ -94,18 +94,18 @@ class Refusal(Exception):
 
 
 def find_route(method: str, path: str, query: str) -> Route:
-    """The route of a request; HEAD is answered where GET is. Raises Refusal (404, 405, 400, 414)."""
+    """The route of a request; HEAD is answered where GET is. Raises RefusalError (404, 405, 400, 414)."""
     if len(path) > TEXT_LIMIT or len(query) > TEXT_LIMIT:
-        raise Refusal(414, f"An address here has at most {TEXT_LIMIT} characters.")
+        raise RefusalError(414, f"An address here has at most {TEXT_LIMIT} characters.")
     found = [route for pattern, route in _PATTERNS if pattern.fullmatch(path)]
     if not found or ".." in path:
-        raise Refusal(404, "There is nothing at this address.")
+        raise RefusalError(404, "There is nothing at this address.")
     for route in found:
         if route.method == ("GET" if method == "HEAD" else method):
             if route.query and not SESSION_PATTERN.fullmatch(query_value(query, route.query)):
-                raise Refusal(400, f"This address needs {route.query}=, at most 64 letters, digits, - and _.")
+                raise RefusalError(400, f"This address needs {route.query}=, at most 64 letters, digits, - and _.")
             return route
-    raise Refusal(405, f"This address takes {found[0].method} only.")
+    raise RefusalError(405, f"This address takes {found[0].method} only.")
 
 
 def query_value(query: str, name: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.gate.allowed import SESSION_PATTERN, Body, Refusal
+from app.gate.allowed import SESSION_PATTERN, Body, RefusalError
 
 JSON_LIMIT = 1_000_000
 """Bytes of a JSON body."""
@@ -35,15 +35,15 @@ Json = Any
 
 
 def parse_json(body: bytes) -> dict[str, Json]:
-    """A JSON object within the limits. Raises Refusal (400, 413)."""
+    """A JSON object within the limits. Raises RefusalError (400, 413)."""
     if len(body) > JSON_LIMIT:
-        raise Refusal(413, f"A request holds at most {JSON_LIMIT // 1000} kB of JSON.")
+        raise RefusalError(413, f"A request holds at most {JSON_LIMIT // 1000} kB of JSON.")
     try:
         value = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
-        raise Refusal(400, "The request's body is not JSON.") from None
+        raise RefusalError(400, "The request's body is not JSON.") from None
     if not isinstance(value, dict):
-        raise Refusal(400, "The request's body is not a JSON object.")
+        raise RefusalError(400, "The request's body is not a JSON object.")
     _check(value, DEPTH_LIMIT)
     return value
 
@@ -55,18 +55,18 @@ def _no_constant(name: str) -> None:
 def _check(value: Json, depth: int) -> None:
     if isinstance(value, (dict, list)):
         if depth == 0:
-            raise Refusal(400, f"The request's JSON is nested more than {DEPTH_LIMIT} deep.")
+            raise RefusalError(400, f"The request's JSON is nested more than {DEPTH_LIMIT} deep.")
         for each in value.values() if isinstance(value, dict) else value:
             _check(each, depth - 1)
         for key in value if isinstance(value, dict) else ():
             _check(key, depth)
     elif isinstance(value, str):
         if any("\ud800" <= character <= "\udfff" for character in value):
-            raise Refusal(400, "The request holds half a character (a lone surrogate).")
+            raise RefusalError(400, "The request holds half a character (a lone surrogate).")
     elif (isinstance(value, float) and not math.isfinite(value)) or (
         isinstance(value, int) and abs(value) > NUMBER_LIMIT
     ):
-        raise Refusal(400, "The request holds a number beyond 2 to the power of 53.")
+        raise RefusalError(400, "The request holds a number beyond 2 to the power of 53.")
 
 
 class BodyCheck:
@@ -78,7 +78,7 @@ class BodyCheck:
         self._folder = folder
 
     def rewrite(self, kind: Body, path: str, value: dict[str, Json]) -> dict[str, Json]:
-        """The body as Gradio is to get it. Raises Refusal (400, 404)."""
+        """The body as Gradio is to get it. Raises RefusalError (400, 404)."""
         if kind is Body.JOIN:
             return self._call(value, queued=True)
         if kind is Body.RUN:
@@ -110,16 +110,16 @@ class BodyCheck:
             for function in self._page.fns.values():
                 if function.api_name == name:
                     return function
-        raise Refusal(404, f"There is no function of this name; there are {' and '.join(NAMED)}.")
+        raise RefusalError(404, f"There is no function of this name; there are {' and '.join(NAMED)}.")
 
     def _call(self, value: dict[str, Json], *, queued: bool) -> dict[str, Json]:
         function = self._page.fns.get(_number(value, "fn_index"))
         if function is None or bool(function.queue) is not queued:
-            raise Refusal(404, "The page has no such function; please reload it.")
+            raise RefusalError(404, "The page has no such function; please reload it.")
         arguments = self._arguments(function, value.get("data"))
         trigger = value.get("trigger_id")
         if trigger is not None and type(trigger) is not int:
-            raise Refusal(400, "trigger_id is a whole number.")
+            raise RefusalError(400, "trigger_id is a whole number.")
         checked = {"data": arguments, "fn_index": function._id, "trigger_id": trigger} | _session(value)
         event = value.get("event_data")
         self._refuse_files(event)
@@ -128,10 +128,10 @@ class BodyCheck:
     def _arguments(self, function: Any, data: Json) -> list[Json]:
         expected = function.inputs
         if not isinstance(data, list) or len(data) > len(expected):
-            raise Refusal(400, f"data is a list of {len(expected)} values.")
+            raise RefusalError(400, f"data is a list of {len(expected)} values.")
         if len(data) < len(expected):
             if function.api_name not in NAMED:
-                raise Refusal(400, f"data is a list of {len(expected)} values.")
+                raise RefusalError(400, f"data is a list of {len(expected)} values.")
             data = data + [component.value for component in expected[len(data) :]]
         named = function.api_name in NAMED
         return [self._argument(component, each, named) for component, each in zip(expected, data, strict=True)]
@@ -140,7 +140,7 @@ class BodyCheck:
         names = {component.label: component for component in function.inputs}
         for name in value:
             if name not in names:
-                raise Refusal(400, f"There is no such argument; there are {', '.join(names)}.")
+                raise RefusalError(400, f"There is no such argument; there are {', '.join(names)}.")
         return {name: self._argument(names[name], each, True) for name, each in value.items()}
 
     def _argument(self, component: Any, value: Json, named: bool) -> Json:
@@ -150,7 +150,7 @@ class BodyCheck:
             return self._file(value)
         self._refuse_files(value)
         if not named and not _fits(component, value):
-            raise Refusal(400, "A value is not of the kind that the page sends; please reload it.")
+            raise RefusalError(400, "A value is not of the kind that the page sends; please reload it.")
         return value
 
     def _file(self, value: Json) -> Json:
@@ -169,7 +169,7 @@ class BodyCheck:
         """Nothing but a file component is given files."""
         if isinstance(value, dict):
             if "path" in value or "url" in value or "meta" in value:
-                raise Refusal(400, "A file is sent here where none is expected.")
+                raise RefusalError(400, "A file is sent here where none is expected.")
             for each in value.values():
                 self._refuse_files(each)
         elif isinstance(value, list):
@@ -181,7 +181,7 @@ class BodyCheck:
         name = value.get("fn_name")
         offered = [function.__name__ for function in getattr(component, "server_fns", [])]
         if not isinstance(name, str) or name not in offered:
-            raise Refusal(404, "The page has no such function; please reload it.")
+            raise RefusalError(404, "The page has no such function; please reload it.")
         question = value.get("data")
         self._refuse_files(question)
         return {"data": question, "component_id": value["component_id"], "fn_name": name} | _session(value)
@@ -203,19 +203,19 @@ def _session(value: Mapping[str, Json], needed: bool = True) -> dict[str, Json]:
     if session is None and not needed:
         return {}
     if not isinstance(session, str) or not SESSION_PATTERN.fullmatch(session):
-        raise Refusal(400, "session_hash has 1 to 64 letters, digits, - and _.")
+        raise RefusalError(400, "session_hash has 1 to 64 letters, digits, - and _.")
     return {"session_hash": session}
 
 
 def _number(value: Mapping[str, Json], name: str) -> int:
     number = value.get(name)
     if type(number) is not int:
-        raise Refusal(400, f"{name} is a whole number.")
+        raise RefusalError(400, f"{name} is a whole number.")
     return number
 
 
 def _text(value: Mapping[str, Json], name: str) -> dict[str, str]:
     text = value.get(name)
     if not isinstance(text, str) or not SESSION_PATTERN.fullmatch(text):
-        raise Refusal(400, f"{name} has 1 to 64 letters, digits, - and _.")
+        raise RefusalError(400, f"{name} has 1 to 64 letters, digits, - and _.")
     return {name: text}

@@ -11,10 +11,10 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from app.gate.allowed import Body, Refusal, Route, find_route, query_value
+from app.gate.allowed import Body, RefusalError, Route, find_route, query_value
 from app.gate.bodies import JSON_LIMIT, BodyCheck, parse_json
 from app.gate.security import security_headers
-from app.gate.stream import Disconnected, Message, OneFile, Receive, replay, whole_body
+from app.gate.stream import DisconnectedError, Message, OneFile, Receive, replay, whole_body
 from app.gate.visitors import Visitors, address_of
 from app.settings import Settings
 
@@ -54,14 +54,14 @@ class Gate:
         answer = Answer(send, self._security)
         try:
             await self._serve(scope, receive, answer)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             log.info("refused: %s %s", refusal.status, refusal)
             await answer.refuse(refusal)
-        except Disconnected:
-            await answer.refuse(Refusal(400, "The request ended early."))
+        except DisconnectedError:
+            await answer.refuse(RefusalError(400, "The request ended early."))
         except Exception:
             log.exception("a request failed")
-            await answer.refuse(Refusal(500, FAILED))
+            await answer.refuse(RefusalError(500, FAILED))
 
     async def _serve(self, scope: Scope, receive: Receive, answer: Answer) -> None:
         _check_headers(scope["headers"])
@@ -75,7 +75,7 @@ class Gate:
             scope = scope | {"query_string": _without(scope["query_string"], b"deep_link")}
         self._check_known(path, query)
         if self._state.stopping and route.method == "POST" and route.body not in (Body.CANCEL, Body.RESET):
-            raise Refusal(503, "This server is about to stop; please come back in a minute.", 60)
+            raise RefusalError(503, "This server is about to stop; please come back in a minute.", 60)
         if route.body is Body.NONE:
             await self._app(scope, receive, answer)
         elif route.body is Body.FILE:
@@ -100,12 +100,12 @@ class Gate:
         else:
             known = True
         if not known:
-            raise Refusal(404, "Nothing is waiting here under this name.")
+            raise RefusalError(404, "Nothing is waiting here under this name.")
 
     async def _call(self, route: Route, path: str, scope: Scope, receive: Receive, answer: Answer) -> None:
         kind = _header(scope, b"content-type").split(";")[0].strip().lower()
         if kind != "application/json":
-            raise Refusal(415, "This address takes JSON (application/json).")
+            raise RefusalError(415, "This address takes JSON (application/json).")
         _check_length(scope, JSON_LIMIT, f"A request holds at most {JSON_LIMIT // 1000} kB of JSON.")
         value = parse_json(await whole_body(receive, JSON_LIMIT))
         checked = self._bodies.rewrite(route.body, path, value)
@@ -137,7 +137,7 @@ class Gate:
         except Exception:
             if form.refusal is not None:
                 raise form.refusal from None
-            raise Refusal(400, "An upload is one file with a name.") from None
+            raise RefusalError(400, "An upload is one file with a name.") from None
         finally:
             self._visitors.end_upload(address, form.size)
         if form.refusal is not None:
@@ -184,7 +184,7 @@ class Answer:
                 await self._begin(message)
         elif self._replaced:
             if not message.get("more_body", False):
-                await self.refuse(Refusal(self.status, SENTENCES.get(self.status, FAILED)))
+                await self.refuse(RefusalError(self.status, SENTENCES.get(self.status, FAILED)))
         elif self._held:
             self.body += message.get("body", b"")
         else:
@@ -199,7 +199,7 @@ class Answer:
         await self._begin({**self._start, "headers": headers})
         await self._send({"type": "http.response.body", "body": self.body})
 
-    async def refuse(self, refusal: Refusal) -> None:
+    async def refuse(self, refusal: RefusalError) -> None:
         """Tell why nothing comes, in the words of Gradio's clients; not in the middle of something else."""
         after = [] if refusal.retry_after is None else [(b"retry-after", str(refusal.retry_after).encode())]
         await self.tell(refusal.status, {"detail": str(refusal), "error": str(refusal)}, after)
@@ -232,13 +232,13 @@ def _check_headers(headers: list[tuple[bytes, bytes]]) -> None:
     for name, value in headers:
         proper = HOST if name == b"host" else ONE_LINE if name in FORWARDED or name == b"content-type" else None
         if proper is not None and not proper.fullmatch(value):
-            raise Refusal(400, f"The header {name.decode('latin-1')} cannot be understood.")
+            raise RefusalError(400, f"The header {name.decode('latin-1')} cannot be understood.")
 
 
 def _check_length(scope: Scope, most: int, sentence: str) -> None:
     text = _header(scope, b"content-length")
     if text and (not text.isdecimal() or int(text) > most):
-        raise Refusal(413, sentence)
+        raise RefusalError(413, sentence)
 
 
 def _header(scope: Scope, name: bytes) -> str:

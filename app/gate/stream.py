@@ -1,4 +1,4 @@
-"""Bodies as they arrive: bounded in size, in time, and, for uploads, to one file; nothing is stored beyond the bounds."""
+"""Bodies as they arrive: bounded in size and time and, for uploads, to one file; nothing beyond that is stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from app.gate.allowed import Refusal
+from app.gate.allowed import RefusalError
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -23,31 +23,31 @@ FORM_BYTES = 20_000
 """What a form has around its file, at most."""
 
 
-class Disconnected(Exception):
+class DisconnectedError(Exception):
     """Whoever sent the request has gone."""
 
 
 async def timed_receive(receive: Receive, since: float, so_far: int) -> Message:
-    """The next message. Raises Refusal (408) for a sender who is too slow, and Disconnected."""
+    """The next message. Raises RefusalError (408) for a sender who is too slow, and DisconnectedError."""
     left = since + PATIENCE + so_far / SLOWEST - time.monotonic()
     try:
         message = await asyncio.wait_for(receive(), max(0.0, min(PATIENCE, left)))
     except TimeoutError:
-        raise Refusal(408, "The request came too slowly.") from None
+        raise RefusalError(408, "The request came too slowly.") from None
     if message["type"] != "http.request":
-        raise Disconnected
+        raise DisconnectedError
     return message
 
 
 async def whole_body(receive: Receive, limit: int) -> bytes:
-    """The body of a request. Raises Refusal (413, 408) and Disconnected."""
+    """The body of a request. Raises RefusalError (413, 408) and DisconnectedError."""
     since, parts, size, more = time.monotonic(), [], 0, True
     while more:
         message = await timed_receive(receive, since, size)
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise Refusal(413, f"A request holds at most {limit // 1000} kB of JSON.")
+            raise RefusalError(413, f"A request holds at most {limit // 1000} kB of JSON.")
         parts.append(part)
         more = message.get("more_body", False)
     return b"".join(parts)
@@ -71,10 +71,10 @@ class OneFile:
     """A `receive` that passes a form on as it comes, as long as it is one file of at most `limit` bytes."""
 
     def __init__(self, receive: Receive, content_type: str, limit: int) -> None:
-        """Raises Refusal (415) for anything but a form."""
+        """Raises RefusalError (415) for anything but a form."""
         found = re.fullmatch(r'multipart/form-data; ?boundary="?([A-Za-z0-9\'()+_,./:=? -]{1,70})"?', content_type)
         if found is None:
-            raise Refusal(415, "An upload is a form (multipart/form-data) with one file.")
+            raise RefusalError(415, "An upload is a form (multipart/form-data) with one file.")
         self._receive = receive
         self._delimiter = b"--" + found[1].encode()
         self._limit = limit
@@ -84,15 +84,15 @@ class OneFile:
         self._head: bytes | None = b""
         self.size = 0
         """Bytes so far."""
-        self.refusal: Refusal | None = None
+        self.refusal: RefusalError | None = None
         """Why it was broken off, if it was: what Gradio's parser makes of the exception is not for the sender."""
 
     async def __call__(self) -> Message:
-        """The next part. Raises Refusal (400, 408, 413) and Disconnected."""
+        """The next part. Raises RefusalError (400, 408, 413) and DisconnectedError."""
         try:
             message = await timed_receive(self._receive, self._since, self.size)
             self._check(message.get("body", b""), message.get("more_body", False))
-        except Refusal as refusal:
+        except RefusalError as refusal:
             self.refusal = refusal
             raise
         return message
@@ -100,26 +100,28 @@ class OneFile:
     def _check(self, part: bytes, more: bool) -> None:
         self.size += len(part)
         if self.size > self._limit + FORM_BYTES:
-            raise Refusal(413, f"The file has more than the {self._limit / 1e6:g} MB that this server takes.")
+            raise RefusalError(413, f"The file has more than the {self._limit / 1e6:g} MB that this server takes.")
         text = self._tail + part
         self._delimiters += text.count(self._delimiter)
         keep = len(self._delimiter) - 1
         self._tail = text[len(text) - keep :] if not text.endswith(self._delimiter) else b""
         if self._delimiters > 2:
-            raise Refusal(400, "An upload holds one file.")
+            raise RefusalError(400, "An upload holds one file.")
         if self._head is not None:
             self._head += part[: HEAD_LIMIT + 4 - len(self._head)]
             if b"\r\n\r\n" in self._head:
                 self._check_head(self._head.split(b"\r\n\r\n")[0])
                 self._head = None
             elif not more or len(self._head) >= HEAD_LIMIT:
-                raise Refusal(400, "An upload is a form (multipart/form-data) with one file.")
+                raise RefusalError(400, "An upload is a form (multipart/form-data) with one file.")
         if not more and self._delimiters != 2:
-            raise Refusal(400, "The upload is not complete.")
+            raise RefusalError(400, "The upload is not complete.")
 
     def _check_head(self, head: bytes) -> None:
         if not head.startswith(self._delimiter):
-            raise Refusal(400, "An upload is a form (multipart/form-data) with one file.")
-        named = re.search(rb'^content-disposition: *form-data;(?=.*\bname="?files"?)(?=.*\bfilename\*?=)', head, re.I | re.M)
+            raise RefusalError(400, "An upload is a form (multipart/form-data) with one file.")
+        named = re.search(
+            rb'^content-disposition: *form-data;(?=.*\bname="?files"?)(?=.*\bfilename\*?=)', head, re.I | re.M
+        )
         if named is None:
-            raise Refusal(400, 'An upload is one file in the field "files".')
+            raise RefusalError(400, 'An upload is one file in the field "files".')

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.gate.allowed import Refusal
+from app.gate.allowed import RefusalError
 from app.settings import Settings
 
 UPLOADS_AT_ONCE = 4
@@ -53,24 +53,26 @@ class Visitors:
     """Time, address and bytes of what has been uploaded lately."""
 
     def admit(self, queue: Any, function: Any, address: str, session: str | None) -> None:
-        """Raise Refusal (429) if the visitor has enough waiting, or the server has. Examples, which are analysed ahead,
-        are bounded by visitor only: they are answered while the queue is full."""
+        """Raise RefusalError (429) if the visitor has enough waiting, or the server has.
+
+        Examples, which are analysed ahead, are bounded by visitor only: they are answered while the queue is full.
+        """
         live = queue.event_ids_to_events
         self.owners = {event: owner for event, owner in self.owners.items() if event in live}
         mine = sum(owner == address for owner in self.owners.values())
         of_session = sum(event in live for event in queue.pending_event_ids_session.get(session, ()))
         limits = self.settings
         if session is not None and of_session >= limits.session_queue:
-            raise Refusal(429, f"{of_session} requests of this page are waiting already; please wait for them.", 5)
+            raise RefusalError(429, f"{of_session} requests of this page are waiting already; please wait for them.", 5)
         if mine >= limits.address_queue:
-            raise Refusal(429, f"{mine} requests from this address are waiting already; please wait for them.", 10)
+            raise RefusalError(429, f"{mine} requests from this address are waiting already; please wait for them.", 10)
         waiting = len(queue)
         if waiting >= limits.queue and function.concurrency_id != "examples":
             seconds = max(1, round(waiting * self._seconds(queue, function)))
-            raise Refusal(
+            raise RefusalError(
                 429,
-                f"The server is busy: {waiting} requests wait, yours would be number {waiting + 1}; please come back "
-                f"in about {seconds} s. The examples can be opened meanwhile.",
+                f"The server is busy: {waiting} requests wait, yours would be number {waiting + 1}; "
+                f"please come back in about {seconds} s. The examples can be opened meanwhile.",
                 seconds,
             )
 
@@ -90,16 +92,16 @@ class Visitors:
         waiting[:] = in_turns(waiting, [self.owners.get(each._id, "") for each in waiting])
 
     def begin_upload(self, address: str, size: int) -> None:
-        """Raise Refusal (429) if an upload of `size` bytes would be one too many, at once or lately."""
+        """Raise RefusalError (429) if an upload of `size` bytes would be one too many, at once or lately."""
         if self.uploading[address] >= UPLOADS_AT_ONCE:
-            raise Refusal(429, f"{UPLOADS_AT_ONCE} files from this address are on their way already.", 10)
+            raise RefusalError(429, f"{UPLOADS_AT_ONCE} files from this address are on their way already.", 10)
         while self.uploads and self.uploads[0][0] < time.monotonic() - UPLOAD_WINDOW:
             self.uploads.popleft()
         everything = sum(each for _, _, each in self.uploads) + size
         mine = sum(each for _, owner, each in self.uploads if owner == address) + size
         most = self.settings.uploads_mb * 1_000_000
         if everything > most or mine > max(most // 2, self.settings.upload_mb * 1_000_000):
-            raise Refusal(429, "There is no room for more files right now; please come back in ten minutes.", 600)
+            raise RefusalError(429, "There is no room for more files right now; please come back in ten minutes.", 600)
         self.uploading[address] += 1
 
     def end_upload(self, address: str, size: int) -> None:

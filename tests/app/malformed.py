@@ -88,9 +88,13 @@ def _form(source: random.Random) -> bytes:
 def _path(route: Route, source: random.Random) -> str:
     session = source.choice(["odd", "x" * 64, "x" * 65, "%00", "..", "ä"])
     path = route.path.replace(SESSION, session).replace("[a-z0-9_]{1,40}", source.choice(["predict", "explain", "x"]))
-    path = path.replace("(assets|static|svelte)", "assets").replace("[A-Za-z0-9_./@+-]+", source.choice(["x.js", "a/b"]))
+    path = path.replace("(assets|static|svelte)", "assets").replace(
+        "[A-Za-z0-9_./@+-]+", source.choice(["x.js", "a/b"])
+    )
     path = path.replace("(/[0-9]{1,4})?", "/12").replace("/?", source.choice(["", "/"]))
-    query = source.choice(["", f"{route.query or 'a'}=odd", f"{route.query or 'deep_link'}=../x", "__theme=%ff&&=", "x=" + "y" * 3000])
+    query = source.choice(
+        ["", f"{route.query or 'a'}=odd", f"{route.query or 'deep_link'}=../x", "__theme=%ff&&=", "x=" + "y" * 3000]
+    )
     return f"{path}?{query}" if query else path
 
 

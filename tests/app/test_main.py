@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from app.main import ROOT, make_importable
+from app.main import ROOT, check_port, make_importable
 from sifa_core.cli import main
 from sifa_core.commands import app
+from sifa_core.errors import ConfigError
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +36,7 @@ def parse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., argparse.Namespace]:
     def parse(*arguments: str, **environment: str) -> argparse.Namespace:
         served: list[argparse.Namespace] = []
         monkeypatch.setattr(app, "_serve", served.append)
-        for name in ("SIFA_MODEL", "GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT"):
+        for name in ("SIFA_MODEL", "SIFA_DEVICE", "GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT"):
             monkeypatch.setenv(name, environment.get(name, ""))
         assert main(["app", *arguments]) == 0
         return served[0]
@@ -59,7 +61,7 @@ def test_environment_counts_and_options_win(parse: Parse) -> None:
 
 
 def test_models_to_compare_with_add_up(parse: Parse) -> None:
-    assert parse().compare == []
+    assert parse().compare is None  # SIFA_COMPARE then counts
     assert parse("--compare", "a.safetensors", "--compare", "sifa_net_tiny").compare == [
         "a.safetensors",
         "sifa_net_tiny",
@@ -81,15 +83,28 @@ def test_the_root_replaces_the_app_folder_on_the_path(monkeypatch: pytest.Monkey
     assert sys.path == [str(ROOT), "/elsewhere"]
 
 
+def test_a_taken_port_is_one_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"^127.0.0.1:{port} is taken or not this machine's; choose another"):
+            check_port("127.0.0.1", port)
+
+
 @pytest.mark.slow
 def test_a_bad_model_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     missing = run("app/main.py", "--model", str(tmp_path / "none.safetensors"))
     assert (missing.returncode, missing.stdout) == (2, "")
-    assert missing.stderr == "error: There is no checkpoint file none.safetensors.\n"
+    assert missing.stderr.splitlines()[-1] == "error: There is no checkpoint file none.safetensors."
     compared = run("app/main.py", "--compare", str(tmp_path / "none.safetensors"))
-    assert (compared.returncode, compared.stderr) == (2, missing.stderr)
-    assert run("-m", "sifa_core", "app", "--device", "tpu").stderr.startswith("error: There is no device 'tpu';")
-    unknown = run("-m", "app.main", SIFA_MODEL="resnet")
+    assert (compared.returncode, compared.stderr.splitlines()[-1]) == (2, missing.stderr.splitlines()[-1])
+    device = run("-m", "sifa_core", "app", "--device", "tpu", SIFA_LOG="warning")
+    assert device.stderr.startswith("error: There is no device 'tpu';")
+    unknown = run("-m", "app.main", SIFA_MODEL="resnet", SIFA_LOG="warning")
     assert unknown.returncode == 2
     assert unknown.stderr.startswith("error: There is no model named 'resnet'; choose one of ")
     assert unknown.stderr.count("\n") == 1
+    setting = run("-m", "app.main", SIFA_QUEU="3")
+    assert (setting.returncode, setting.stderr.count("\n")) == (2, 1)
+    assert setting.stderr.startswith("error: There is no setting SIFA_QUEU; there are SIFA_ADDRESS_QUEUE, ")

@@ -46,7 +46,7 @@ def upload(client: httpx.Client, content: bytes = b"words", name: str = "clip.mp
 def test_hundreds_of_wrong_calls_are_answered_in_one_sentence(
     page: Served, client: httpx.Client, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    asked = {route: 0 for route in ROUTES}
+    asked = dict.fromkeys(ROUTES, 0)
     for call in calls(page.page, 300, random.Random(SEED)):
         with client.stream(call.method, call.path, content=call.body, headers=call.headers) as response:
             assert response.status_code < 500, call
@@ -176,7 +176,10 @@ def test_an_upload_is_one_file(page: Served, client: httpx.Client) -> None:
     other = client.post("gradio_api/upload", files={"other": ("a", b"1")})
     assert (other.status_code, other.json()["detail"]) == (400, 'An upload is one file in the field "files".')
     large = upload(client, b"x" * 2_100_000)
-    assert (large.status_code, large.json()["detail"]) == (413, "The file has more than the 2 MB that this server takes.")
+    assert (large.status_code, large.json()["detail"]) == (
+        413,
+        "The file has more than the 2 MB that this server takes.",
+    )
     assert not [path for path in page.folder.rglob("*") if path.is_file() and path.stat().st_size > 2_000_000]
 
 
