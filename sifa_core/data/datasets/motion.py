@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sifa_core.data.datasets.base import Item
+from sifa_core.data.frame_order import frozen_order, shuffled_order
 from sifa_core.data.motion15 import LABELS, MotionConfig, render
 from sifa_core.errors import ConfigError
 
@@ -65,6 +66,12 @@ class MotionDataset:
         self.shapes, self.group, self.fresh, self.ramp, self.control = shapes, group, fresh, ramp, control
         self.between, self.skip, self.with_motion = between, skip, with_motion
 
+    @property
+    def sample_bytes(self) -> int:
+        """What the largest clip takes."""
+        shapes = self.shapes or ((self.config.height, self.config.width),)
+        return self.config.num_frames * max(height * width for height, width in shapes) * 3
+
     def __len__(self) -> int:
         return self.size
 
@@ -80,11 +87,12 @@ class MotionDataset:
             config = replace(config, between=1.0)
         number = self.skip + position if self.fresh else index
         sample = render(self.seed, self.split, number, config, cell_motion=self.with_motion)
-        return Item(self._ordered(sample.frames, index)[None], sample.label, sample.speed, sample.cell_motion)
+        clips, name = self._ordered(sample.frames, index)[None], f"{self.split} clip {number}"
+        return Item(clips, sample.label, sample.speed, sample.cell_motion, name=name)
 
     def _ordered(self, frames: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
         if self.control == "shuffled":
-            return frames[np.random.default_rng([self.seed, 4, index]).permutation(len(frames))]
+            return frames[shuffled_order(len(frames), np.random.default_rng([self.seed, 4, index]))]
         if self.control == "frozen":
-            return np.repeat(frames[len(frames) // 2][None], len(frames), axis=0)
+            return frames[frozen_order(len(frames))]
         return frames
