@@ -13,6 +13,7 @@ import io
 import json
 import os
 import sys
+import traceback
 
 import numpy as np
 from PIL import Image
@@ -30,7 +31,7 @@ _CAPACITY = 10_000_000
 
 
 def rehearse() -> None:
-    """Import what reading imports. Raises OSError where no copy can be made."""
+    """Import what reading imports. Raises OSError where no copy can be made, or it cannot read."""
     reading, writing = os.pipe()
     process = os.fork()
     if not process:
@@ -40,13 +41,16 @@ def rehearse() -> None:
                 before = set(sys.modules)
                 _read_all()
                 json.dump(sorted(set(sys.modules) - before), answer)
-        finally:
             os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
     os.close(writing)
     with os.fdopen(reading) as pipe:
         names = pipe.read()
-    os.waitpid(process, 0)
-    for name in json.loads(names) if names else []:
+    if os.waitpid(process, 0)[1] or not names:
+        raise OSError("a made-up video could not be read")
+    for name in json.loads(names):
         with contextlib.suppress(ImportError):  # compiled modules put names there that nothing can be imported by
             importlib.import_module(name)
 

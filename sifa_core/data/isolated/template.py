@@ -71,7 +71,10 @@ class _Template:
             self._bury()
 
     def _take_order(self) -> bool:
-        message, descriptors, _, _ = socket.recv_fds(self._owner, 16, 4)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._owner, 16, 4)
+        except OSError:  # it went before it had read what we told it
+            return False
         if not message:
             return False
         answer, life, video, memory = descriptors
