@@ -82,7 +82,7 @@ def limit(shape: tuple[int, int, int, int], kernel_size: int, ceilings: Ceilings
 
 
 def work(shape: tuple[int, int, int, int], kernel_size: int, backward: bool) -> Work:
-    """Work of one forward, or of one forward and backward, in float32 for (N, C, H, W) features."""
+    """Work of one forward, or of one forward and backward, in float32 for [N, C, H, W] features."""
     batch, channels, height, width = shape
     places, taps = batch * height * width, kernel_size**2
     products = places * taps * channels
@@ -99,7 +99,7 @@ def work(shape: tuple[int, int, int, int], kernel_size: int, backward: bool) -> 
 
 
 def fractions(work_done: Work, seconds: float, ceilings: Ceilings) -> dict[str, float]:
-    """Share of each ceiling that a call of this duration reached."""
+    """Fraction of each ceiling that a call of this duration reached."""
     return {
         "compute": work_done.operations / seconds / ceilings.compute,
         "memory": work_done.memory / seconds / ceilings.memory,

@@ -152,14 +152,7 @@ def evaluate_checkpoint(
     part = share()
     network = load_model(model) if isinstance(model, str | Path) else model
     data = data or _own_data(network)
-    data = replace(data, num_frames=network.info.num_frames, crop=network.info.input_size)
-    if data.kind == "motion15":
-        dataset, views = _drawn_clips(data, clips, crops, size or TEST_CLIPS, control)
-    else:
-        data = replace(data, crop=size or data.crop, short_sides=())
-        dataset, views = _videos(data, network.info, clips, crops, control)
-    _check_labels(network.info, dataset.labels)
-    protocol = f"{views} of {data.crop} x {data.crop}, {data.num_frames} frames, softmax averaged over views"
+    dataset, protocol = _measured_on(network.info, data, clips, crops, size, control)
     protocol += "" if precision == "no" else f", {precision}"
     if out is not None and part.is_first:
         writable_folder(out)  # a mistake here should not cost the evaluation
@@ -178,6 +171,20 @@ def evaluate_checkpoint(
     if out is not None and part.is_first:
         write_report(result, out)
     return result
+
+
+def _measured_on(
+    info: ModelInfo, data: DataConfig, clips: int, crops: int, size: int | None, control: str
+) -> tuple[ClipDataset, str]:
+    """The data set for clips as the model takes them, and its protocol. Raises ConfigError where they do not fit."""
+    data = replace(data, num_frames=info.num_frames, crop=info.input_size)
+    if data.kind == "motion15":
+        dataset, views = _drawn_clips(data, clips, crops, size or TEST_CLIPS, control)
+    else:
+        data = replace(data, crop=size or data.crop, short_sides=())
+        dataset, views = _videos(data, info, clips, crops, control)
+    _check_labels(info, dataset.labels)
+    return dataset, f"{views} of {data.crop} x {data.crop}, {data.num_frames} frames, softmax averaged over views"
 
 
 def _drawn_clips(data: DataConfig, clips: int, crops: int, size: int, control: str) -> tuple[ClipDataset, str]:
@@ -208,7 +215,8 @@ def _check_labels(info: ModelInfo, wanted: tuple[str, ...]) -> None:
     """Raises ConfigError where the data set's classes are not the model's; a model without names has any."""
     known = info.labels
     if len(known) != len(wanted):
-        raise ConfigError(f"{info.name} has {len(known)} classes, but the data set has {len(wanted)}.")
+        advice = "; data.labels names a file of all of them" if _are_numbers(known) else ""
+        raise ConfigError(f"{info.name} has {len(known)} classes, but the data set has {len(wanted)}{advice}.")
     if _are_numbers(known):
         return
     for number, (own, other) in enumerate(zip(known, wanted, strict=True)):

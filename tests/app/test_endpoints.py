@@ -46,14 +46,14 @@ def test_predict_of_an_example_gives_the_models_own_numbers(client: Client, page
 
 
 def test_predict_of_an_upload_equals_that_of_the_same_example(client: Client, page: Served) -> None:
-    kept = len(page.service.cache)
+    before = len(page.service.cache)
     uploaded = client.predict(handle_file(str(CLIP)), top=15, api_name="/predict")
     example = client.predict(example="earth_rotates", top=15, api_name="/predict")
     assert len(uploaded["predictions"]) == 15
     assert uploaded["clip"]["sha256"] == example["clip"]["sha256"]
     for ours, theirs in zip(uploaded["predictions"], example["predictions"], strict=True):
         assert ours["probability"] == pytest.approx(theirs["probability"], abs=1e-6)
-    assert len(page.service.cache) <= kept + 1  # the example; an API caller's clip is not kept
+    assert len(page.service.cache) <= before + 1  # the example; an API caller's clip is not stored
 
 
 def test_explain_gives_the_analysis_numbers(client: Client, page: Served) -> None:
