@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -195,7 +196,7 @@ def reading() -> Iterator[tuple[int, Predict]]:
 
     def predict(path: Path) -> dict[str, Any]:
         clip, spread = readers.read_views(path, max_short_side=360, max_bytes=12_000_000, view_short_side=256)
-        return {"predictions": [int(each.frames.astype(int).sum()) for each in (clip, *spread)]}
+        return {"predictions": [zlib.crc32(each.frames) for each in (clip, *spread)]}
 
     yield os.getpid(), predict
     readers.close()
