@@ -215,7 +215,7 @@ class Readers:
         raise self._unavailable()
 
     def _read_once(self, slot: _Slot, file: VideoFile, order: Order) -> list[Reading]:
-        from sifa_core.data.isolated.shelf import new_memory
+        from sifa_core.data.isolated.shared_memory import new_memory
 
         self._settle(slot)
         template = self._running()
