@@ -2,8 +2,8 @@
 
 `python -m sifa_core.training.release runs/NAME/model.safetensors assets/checkpoints/NAME.safetensors`
 
-The card is a new one. How true its explanations are is measured afterwards, and put into it, by
-`sifa evaluate --explanations assets/checkpoints/NAME.safetensors --card assets/checkpoints/MODEL_CARD.md -o benchmarks`.
+The card is a new one. How true its explanations are is measured afterwards, and put into it:
+`sifa evaluate --explanations NAME.safetensors --card MODEL_CARD.md -o benchmarks`
 """
 
 from __future__ import annotations
