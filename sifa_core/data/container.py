@@ -1,4 +1,4 @@
-"""The container of a video that nobody vouches for: known formats, no other file, no network, no endless wait.
+"""An untrusted container: known formats, no other file, no network, no endless wait.
 
 The file is opened by Python and handed to FFmpeg as a stream of bytes, so its name is never read as a protocol, a
 pattern or an option, and formats that are lists of other files (playlists, ffconcat, SDP) are not on the list.

@@ -1,6 +1,8 @@
 """The benchmark of explanations on three small clips: which clips, what is measured, and how it is told."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from sifa_core.errors import ConfigError, ExportError
 from sifa_core.explain import benchmark
 from sifa_core.explain.benchmark import BenchmarkConfig, run, run_benchmark
 from sifa_core.explain.benchmark.estimate import estimate
+from sifa_core.paths import CHECKPOINTS
 
 SIZE = 32
 
@@ -108,6 +111,14 @@ def test_files_are_written_whole(found, tmp_path):
     data, text = benchmark.write_files(found, tmp_path)
     assert json.loads(data.read_text(encoding="utf-8")) == json.loads(json.dumps(found.to_dict()))
     assert text.read_text(encoding="utf-8") == benchmark.markdown(found)
+
+
+def test_the_figures_that_are_shipped_are_of_the_weights_that_are_shipped():
+    folder = Path(__file__).parents[2] / "benchmarks"
+    text = (folder / "explanations.md").read_text(encoding="utf-8")
+    assert text in (CHECKPOINTS / "MODEL_CARD.md").read_text(encoding="utf-8")
+    model = json.loads((folder / "explanations.json").read_text(encoding="utf-8"))["model"]
+    assert model["sha256"] == hashlib.sha256((CHECKPOINTS / model["source"]).read_bytes()).hexdigest()
 
 
 def test_wrong_choices_are_said(model, tmp_path):

@@ -6,7 +6,7 @@ A decoder is a large body of C code that a file steers. Here it runs in a proces
     template.py       a warm process that reads nothing; each file gets a copy of it, which ends with that file
     confinement.py    what a copy gives up before it reads: memory, time, files, network, further processes
     syscall_filter.py which system calls are left to it
-    shelf.py          memory that both see, in which pictures come back without being copied
+    shared_memory.py  memory that both see, in which pictures come back without being copied
     messages.py       requests and answers as JSON; nothing that comes back is trusted
 
 It needs Linux. `Readers` reads in this process elsewhere, and says so.

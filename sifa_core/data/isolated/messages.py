@@ -14,7 +14,7 @@ import numpy as np
 
 from sifa_core.data.clip import ClipSource
 from sifa_core.data.container import too_much_memory
-from sifa_core.data.isolated.shelf import Shelf, placed
+from sifa_core.data.isolated.shared_memory import SharedArrays, placed
 from sifa_core.data.isolated.worker_limits import WorkerLimits
 from sifa_core.data.limits import Limits
 from sifa_core.data.reading import ClipRequest, Reading, ViewsRequest
@@ -89,11 +89,11 @@ class WorkerFault(Exception):  # noqa: N818 - it is not an error of whoever aske
     """The reading failed in a way that nobody foresaw; its text is for the log."""
 
 
-def encode_readings(readings: list[Reading], shelf: Shelf) -> bytes:
+def encode_readings(readings: list[Reading], shared: SharedArrays) -> bytes:
     """The answer of a worker that could read its file. Raises MemoryError."""
     arrays = ("pictures", "places", "timestamps", "indices")
     answer = [
-        {name: shelf.entry(getattr(reading, name)) for name in arrays} | {"source": asdict(reading.source)}
+        {name: shared.entry(getattr(reading, name)) for name in arrays} | {"source": asdict(reading.source)}
         for reading in readings
     ]
     return json.dumps({"readings": answer}).encode()

@@ -221,7 +221,7 @@ class Readers:
         raise self._unavailable()
 
     def _read_once(self, template: _Template, slot: _Slot, file: VideoFile, order: Order) -> list[Reading]:
-        from sifa_core.data.isolated.shelf import new_memory
+        from sifa_core.data.isolated.shared_memory import new_memory
 
         with contextlib.suppress(_TemplateGoneError):  # that of the file before, whose worker has ended with it
             self._settle(slot)

@@ -20,7 +20,7 @@ from PIL import Image
 
 from sifa_core.data.container import video_file
 from sifa_core.data.isolated.messages import Order, encode_failure, encode_readings
-from sifa_core.data.isolated.shelf import Shelf, new_memory
+from sifa_core.data.isolated.shared_memory import SharedArrays, new_memory
 from sifa_core.data.isolated.worker_limits import WorkerLimits
 from sifa_core.data.limits import Limits
 from sifa_core.data.reading import ClipRequest, ViewsRequest, read
@@ -64,7 +64,7 @@ def _read_all() -> None:
             line = Order(file.name, request, limits, worker).encoded()
             try:
                 readings = read(file, limits, Order.decoded(line).request)
-                encode_readings(readings, Shelf(new_memory(_CAPACITY), _CAPACITY))
+                encode_readings(readings, SharedArrays(new_memory(_CAPACITY), _CAPACITY))
             except ClipError as error:
                 encode_failure(error)
     encode_failure(BrokenVideoError("rehearsal"))

@@ -27,7 +27,7 @@ from sifa_core.data.container import video_file
 from sifa_core.data.isolated.confinement import confine, leave_network, limit_memory, trial
 from sifa_core.data.isolated.messages import Order, encode_failure, encode_readings
 from sifa_core.data.isolated.rehearsal import rehearse
-from sifa_core.data.isolated.shelf import Shelf
+from sifa_core.data.isolated.shared_memory import SharedArrays
 from sifa_core.data.reading import read
 
 _MOST_THREADS = 8
@@ -142,9 +142,9 @@ def _run(answer: socket.socket, video: int, memory: int) -> NoReturn:
 
 def _answer(handle: Any, memory: int, order: Order) -> bytes:
     try:
-        shelf = Shelf(memory, order.worker.memory_bytes)
+        shared = SharedArrays(memory, order.worker.memory_bytes)
         return encode_readings(
-            read(video_file(handle, order.name, order.limits), order.limits, order.request, shelf.empty), shelf
+            read(video_file(handle, order.name, order.limits), order.limits, order.request, shared.empty), shared
         )
     except cv2.error as error:
         return encode_failure(MemoryError() if error.code == cv2.Error.STS_NO_MEM else error)

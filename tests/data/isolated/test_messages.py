@@ -18,7 +18,7 @@ from sifa_core.data.isolated.messages import (
     encode_failure,
     encode_readings,
 )
-from sifa_core.data.isolated.shelf import Shelf, new_memory
+from sifa_core.data.isolated.shared_memory import SharedArrays, new_memory
 from sifa_core.data.isolated.worker_limits import WorkerLimits
 from sifa_core.data.reading import ClipRequest, Reading, ViewsRequest
 from sifa_core.errors import BrokenVideoError, ClipTooLargeError
@@ -41,11 +41,11 @@ def reading() -> Reading:
 
 
 def test_what_was_read_comes_back(memory):
-    shelf = Shelf(memory, ROOM)
+    shared = SharedArrays(memory, ROOM)
     made = reading()
-    made = Reading(shelf.empty((3, 6, 8, 3)), made.places, made.timestamps, made.indices, made.source)
+    made = Reading(shared.empty((3, 6, 8, 3)), made.places, made.timestamps, made.indices, made.source)
     made.pictures[...] = reading().pictures
-    (found,) = decode(encode_readings([made], shelf), memory, ORDER)
+    (found,) = decode(encode_readings([made], shared), memory, ORDER)
     clip, expected = found.clip("walk.mp4", "ab"), made.clip("walk.mp4", "ab")
     np.testing.assert_array_equal(clip.frames, reading().pictures[[0, 1, 2, 2]])
     assert clip.source == expected.source
@@ -72,7 +72,7 @@ def test_memory_has_its_size_for_good(memory):
         with pytest.raises(PermissionError):
             os.ftruncate(memory, size)
     with pytest.raises(MemoryError):
-        Shelf(memory, ROOM).empty((ROOM + 1,))
+        SharedArrays(memory, ROOM).empty((ROOM + 1,))
 
 
 def changed(*path: Any, to: Any) -> Any:
@@ -120,7 +120,7 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_answers_are_found(memory, case):
-    answer = json.loads(encode_readings([reading()], Shelf(memory, ROOM)))
+    answer = json.loads(encode_readings([reading()], SharedArrays(memory, ROOM)))
     WRONG[case](answer)
     with pytest.raises(NonsenseError):
         decode(json.dumps(answer).encode(), memory, ORDER)
@@ -150,6 +150,6 @@ def test_times_and_numbers_are_looked_at(memory):
         values = getattr(made, name).copy()
         values[1] = value
         parts = {each: getattr(made, each) for each in ("pictures", "places", "timestamps", "indices", "source")}
-        answer = encode_readings([Reading(**{**parts, name: values})], Shelf(memory, ROOM))
+        answer = encode_readings([Reading(**{**parts, name: values})], SharedArrays(memory, ROOM))
         with pytest.raises(NonsenseError):
             decode(answer, memory, ORDER)

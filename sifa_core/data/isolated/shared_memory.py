@@ -33,7 +33,7 @@ def new_memory(capacity: int) -> int:
     return memory
 
 
-class Shelf:
+class SharedArrays:
     """The worker's end: arrays that are made here can be told to the other end as they are."""
 
     def __init__(self, memory: int, capacity: int) -> None:
