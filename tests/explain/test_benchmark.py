@@ -79,6 +79,17 @@ def test_as_plain_values(found):
     assert len(plain["faithfulness"]["deletion"]["evidence"]) == len(plain["faithfulness"]["fractions"])
 
 
+@pytest.mark.slow
+def test_processes_share_the_clips_and_find_the_same(found, model, monkeypatch):
+    monkeypatch.setattr(run, "FAITHFULNESS_CLIPS", 1)
+    monkeypatch.setattr(run, "OCCLUSION_CLIPS", 1)
+    shared = run_benchmark(model, BenchmarkConfig(3, SIZE), workers=2)
+    assert [record.label for record in shared.resting] == [record.label for record in found.resting]
+    for name, row in found.motion.items():
+        assert shared.motion[name]["auc"].mean == pytest.approx(row["auc"].mean, abs=1e-3), name
+    assert shared.drop("evidence").mean == pytest.approx(found.drop("evidence").mean, abs=1e-4)
+
+
 def test_tables_hold_every_row_and_mark_what_is_shown(found):
     text = benchmark.markdown(found)
     assert text.startswith("## Explanations\n")
