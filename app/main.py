@@ -27,6 +27,7 @@ def serve_page(options: argparse.Namespace) -> None:
     from app.settings import Settings
     from app.temporary import private_folder
     from sifa_core.commands.options import load
+    from sifa_core.data.isolated import shared_readers
 
     settings = Settings.from_environment(
         model=options.model,
@@ -41,6 +42,7 @@ def serve_page(options: argparse.Namespace) -> None:
     check_port(settings.host, settings.port)
     for name in settings.compare:
         check_exists(name)
+    shared_readers().start()  # while the model is loaded
     model = load(options)
     with private_folder() as folder:
         from app.self_check import check  # Gradio comes last: it is slow to load, and looks for the folder when it does

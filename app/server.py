@@ -72,14 +72,17 @@ def launch(page: gr.Blocks, settings: Settings) -> tuple[str, GateState]:
 def serve(model: VideoModel, settings: Settings) -> None:
     """Serve the page of `model` until interrupted or terminated; what runs then is finished, see `drain`.
 
-    Raises AddressError if the address cannot be used.
+    Raises AddressError if the address cannot be used, ReaderUnavailableError if no clip could be read.
     """
     service = Service(model, compare=settings.compare, cache_bytes=settings.cache_mb * 1_000_000)
+    confinement = service.readers.describe()
     page = build_page(service)
     url, state = launch(page, settings)
     print(f"SIFA Explorer is ready at {url}", flush=True)
+    print(confinement, flush=True)
     stop = threading.Event()
-    threading.Thread(target=service.warm_up, args=(stop,), daemon=True, name="warm-up").start()
+    warm_up = threading.Thread(target=service.warm_up, args=(stop,), daemon=True, name="warm-up")
+    warm_up.start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     stop.wait()
@@ -88,6 +91,7 @@ def serve(model: VideoModel, settings: Settings) -> None:
         signal.signal(number, lambda *_: hurry.set())
     drain(page, state, hurry)
     page.close(verbose=False)
+    warm_up.join(settings.stop_seconds)  # a process that ends while its model runs is aborted
 
 
 def drain(page: gr.Blocks, state: GateState, hurry: threading.Event) -> bool:

@@ -17,8 +17,6 @@ from typing import Any
 from app.gate.allowed import RefusalError
 from app.settings import Settings
 
-UPLOADS_AT_ONCE = 4
-"""Of one address."""
 UPLOAD_WINDOW = 600.0
 """Seconds for which an upload lies on the disk and counts."""
 GUESS = 2.0
@@ -93,8 +91,8 @@ class Visitors:
 
     def begin_upload(self, address: str, size: int) -> None:
         """Raise RefusalError (429) if an upload of `size` bytes would be one too many, at once or lately."""
-        if self.uploading[address] >= UPLOADS_AT_ONCE:
-            raise RefusalError(429, f"{UPLOADS_AT_ONCE} files from this address are on their way already.", 10)
+        if self.uploading[address] >= self.settings.address_queue:
+            raise RefusalError(429, f"{self.uploading[address]} files from this address are on their way already.", 10)
         while self.uploads and self.uploads[0][0] < time.monotonic() - UPLOAD_WINDOW:
             self.uploads.popleft()
         everything = sum(each for _, _, each in self.uploads) + size
