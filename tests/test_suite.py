@@ -41,7 +41,13 @@ def timed_assertions(tree: ast.AST) -> Iterator[int]:
 
 def fixed_pauses(tree: ast.AST) -> Iterator[int]:
     """Lines that pause, other than between two looks at what is waited for."""
-    looking = {id(each) for loop in ast.walk(tree) if isinstance(loop, ast.While) for each in ast.walk(loop)}
+    loops = [
+        loop
+        for loop in ast.walk(tree)
+        if isinstance(loop, ast.While)
+        or (isinstance(loop, ast.For) and any(isinstance(each, ast.Return | ast.Break) for each in ast.walk(loop)))
+    ]
+    looking = {id(each) for loop in loops for each in ast.walk(loop)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and id(node) not in looking:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -84,6 +90,8 @@ def test_clocks_are_found(line: str) -> None:
 def test_pauses_are_found() -> None:
     code = "time.sleep(3)\npage.wait_for_timeout(9)\nwhile not there():\n    sleep(0.1)\nassert time.time() > 0"
     assert list(fixed_pauses(ast.parse(code))) == [1, 2]
+    assert list(fixed_pauses(ast.parse("for i in range(9):\n    sleep(1)"))) == [2]
+    assert list(fixed_pauses(ast.parse("for i in range(9):\n    sleep(1)\n    if there(): break"))) == []
     assert (
         list(timed_assertions(ast.parse(f"def test():\n    start = time.time()\n    assert start\n{code[:0]}"))) == []
     )
