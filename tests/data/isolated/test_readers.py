@@ -110,7 +110,7 @@ def test_errors_are_those_of_reading_here(videos, readers):
 def test_nothing_is_left_open(readers, good):
     def attempt() -> int:
         readers.read_clip(good, 4)
-        readers.close()
+        readers.settle()
         return len(os.listdir("/proc/self/fd"))
 
     assert attempt() == attempt()
