@@ -16,6 +16,7 @@ from app.main import ROOT, check_port, make_importable
 from sifa_core.cli import main
 from sifa_core.commands import app
 from sifa_core.errors import ConfigError
+from tests.serving import free_port
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -93,18 +94,23 @@ def test_a_taken_port_is_one_sentence() -> None:
 
 
 @pytest.mark.slow
-def test_a_bad_model_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    missing = run("app/main.py", "--model", str(tmp_path / "none.safetensors"))
+def test_a_bad_model_is_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = str(tmp_path / "none.safetensors")
+    missing = run("app/main.py", "--model", none, GRADIO_SERVER_PORT=str(free_port()))
     assert (missing.returncode, missing.stdout) == (2, "")
     assert missing.stderr.splitlines()[-1] == "error: There is no checkpoint file none.safetensors."
-    compared = run("app/main.py", "--compare", str(tmp_path / "none.safetensors"))
-    assert (compared.returncode, compared.stderr.splitlines()[-1]) == (2, missing.stderr.splitlines()[-1])
-    device = run("-m", "sifa_core", "app", "--device", "tpu", SIFA_LOG="warning")
-    assert device.stderr.startswith("error: There is no device 'tpu';")
-    unknown = run("-m", "app.main", SIFA_MODEL="resnet", SIFA_LOG="warning")
+    unknown = run("-m", "app.main", SIFA_MODEL="resnet", SIFA_LOG="warning", GRADIO_SERVER_PORT=str(free_port()))
     assert unknown.returncode == 2
     assert unknown.stderr.startswith("error: There is no model named 'resnet'; choose one of ")
     assert unknown.stderr.count("\n") == 1
-    setting = run("-m", "app.main", SIFA_QUEU="3")
-    assert (setting.returncode, setting.stderr.count("\n")) == (2, 1)
-    assert setting.stderr.startswith("error: There is no setting SIFA_QUEU; there are SIFA_ADDRESS_QUEUE, ")
+    monkeypatch.setattr("app.logs.set_up", lambda level: None)  # this process has its own
+    port = ["--port", str(free_port())]
+    assert main(["app", "--compare", none, *port]) == 2
+    assert capsys.readouterr().err == "error: There is no checkpoint file none.safetensors.\n"
+    assert main(["app", "--device", "tpu", *port]) == 2
+    assert capsys.readouterr().err.startswith("error: There is no device 'tpu';")
+    monkeypatch.setenv("SIFA_QUEU", "3")
+    assert main(["app", *port]) == 2
+    assert capsys.readouterr().err.startswith("error: There is no setting SIFA_QUEU; there are SIFA_ADDRESS_QUEUE, ")
