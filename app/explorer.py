@@ -85,3 +85,15 @@ def selection_of(analysis: Analysis, choice: Any) -> Selection:
     if not isinstance(layer, str) or not isinstance(levels, int):
         raise QueryError("A choice holds the layer's name and the number of levels.")
     return analysis.select((choice.get("t"), choice.get("x"), choice.get("y")), layer, levels)  # type: ignore[arg-type]
+
+
+def evidence_of(choice: Any) -> dict[str, Any]:
+    """Arguments of `Analysis.class_evidence` for the picture that a browser says it shows; None is the default of each.
+
+    Raises QueryError for anything but texts and numbers; whether there is such a class or layer, the analysis checks.
+    """
+    shown = (choice.get("evidence") if isinstance(choice, dict) else None) or {}
+    names = ("layer", "target", "against", "method")
+    if not isinstance(shown, dict) or not all(isinstance(shown.get(name), str | int | None) for name in names):
+        raise QueryError("A choice of class evidence holds layer, target, against and method.")
+    return {name: shown.get(name) for name in names}

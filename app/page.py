@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app import charts_panel, fragments
+from app import charts_panel, faithfulness_panel, fragments
 from app.downloads import BUTTON_TEXTS, KINDS, build_download, pack
 from app.endpoints import add_endpoints
 from app.examples import build_gallery, build_highlight
@@ -116,6 +116,7 @@ def build_page(service: Service) -> gr.Blocks:
             context = PageContext(service, token, choice, notice, tabs)
             with gr.Tab("Explore", id=FIRST, elem_id=f"tab-{FIRST}", render_children=True):
                 explorer = build_explorer(service)
+                faithfulness_panel.build(context)
                 charts_panel.build(context)
             for entry in TABS:
                 with gr.Tab(entry.title, id=entry.id, elem_id=f"tab-{entry.id}") as space:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from app.models import MAIN, ModelPool
 from sifa_core import Analysis, Clip, SifaError
 from sifa_core.explain.render import figure5
 from sifa_core.explain.render.payload import layer_arrays, viewer_payload
+from sifa_core.explain.studies.faithfulness import Faithfulness, faithfulness
 from sifa_core.inference import VIEWS, predict, public_predictions
 from sifa_core.models import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
@@ -155,6 +156,18 @@ class Service:
     def layer_arrays(self, token: str, key: str, layer: str) -> dict[str, str]:
         """One layer of a `model_view`, see `light_payload`; raises what that does, and QueryError."""
         return layer_arrays(self.model_view(token, key).payload, layer)
+
+    def faithfulness(
+        self, token: str, evidence: Mapping[str, Any], progress: Callable[[float, str], None]
+    ) -> Faithfulness:
+        """Whether the picture of class evidence of an analysis can be believed: `evidence` are the arguments of
+        `Analysis.class_evidence`. Raises QueryError for impossible ones, and EvictedError as `entry` does."""
+
+        def test(analysis: Analysis) -> Faithfulness:
+            return faithfulness(analysis, **evidence, progress=progress)
+
+        found: Faithfulness = self.get_or_compute(token, f"faithfulness of {sorted(evidence.items())}", test)
+        return found
 
     def get_or_compute(self, token: str, name: str, compute: Callable[[Analysis], Any]) -> Any:
         """What `compute` makes of an analysis, stored under `name` with it. Raises EvictedError as `entry` does."""
