@@ -19,6 +19,7 @@ from sifa_core import Analysis
 from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Selection
 from sifa_core.explain.studies.series import motion_series
+from sifa_core.inference import shown_predictions
 
 QUEUE: dict[str, Any] = {"concurrency_id": "charts", "concurrency_limit": 4}
 """Charts read what is there already, so they need not wait for the model."""
@@ -108,6 +109,6 @@ def draw_charts(analysis: Analysis, selection: Selection) -> dict[str, Any]:
         "directions": charts.directions_chart(statistics, t),
         "motion": charts.motion_chart(motion_series(analysis, selection), t),
     }
-    if analysis.info.is_trained:
-        figures["predictions"] = charts.predictions_chart(analysis.predictions)
+    if shown := shown_predictions(analysis.info, analysis.predictions):
+        figures["predictions"] = charts.predictions_chart(shown)
     return figures

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from sifa_core.ops import dense, reference, sifa_attention
-from sifa_core.ops.arguments import Settings
+from sifa_core.ops.arguments import BackwardInputs, Settings
 
 KERNEL_SIZE = 3
 PAIRS = 4
@@ -63,11 +63,7 @@ class _Dense(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        grad_aggregate, grad_weights = grads
-        query, memory, offset, weights = ctx.saved_tensors
-        return dense.attention_backward(
-            grad_aggregate, grad_weights, query, memory, offset, weights, _SETTINGS, ctx.needs_input_grad
-        )
+        return dense.attention_backward(BackwardInputs(*grads, *ctx.saved_tensors), _SETTINGS, ctx.needs_input_grad)
 
 
 def by_dense(query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor) -> Pair:

@@ -59,12 +59,17 @@ def rank(probabilities: Tensor, labels: Sequence[str]) -> Predictions:
     ]
 
 
+def shown_predictions(info: ModelInfo, predictions: Predictions) -> Predictions:
+    """The predictions to show: none for an untrained model, whose probabilities mean nothing."""
+    return predictions if info.is_trained else []
+
+
 def public_predictions(
     info: ModelInfo, predictions: Sequence[tuple[str, float]] | None, best: int | None = None
 ) -> list[dict[str, Any]] | None:
     """The `best` first predictions as {label, probability}, for JSON; None stays None.
 
-    None for an untrained model, too: its probabilities mean nothing and are not handed out.
+    None for an untrained model, too, see `shown_predictions`.
     """
     if predictions is None or not info.is_trained:
         return None

@@ -13,16 +13,21 @@ from sifa_core.models.checkpoint import untrained_model
 NUM_LABELS = 15
 
 
+def give_offsets(model: VideoModel, seed: int = 3) -> VideoModel:
+    """The model itself, its offsets now random and of about a cell, other ones for each `seed`."""
+    generator = torch.Generator().manual_seed(seed)
+    for layer in model.sifa_layers().values():
+        torch.nn.init.normal_(layer.offset.conv.weight, std=0.05, generator=generator)
+        torch.nn.init.normal_(layer.offset.conv.bias, std=0.4, generator=generator)
+    return model
+
+
 def model_with_offsets(open_branches: bool = True) -> VideoModel:
     """The tiny model with random offsets of about a cell; a new one at every call.
 
     With `open_branches` what its blocks compute reaches the output, where it soon leaves the range of float16.
     """
-    model = untrained_model("sifa_net_tiny").eval()
-    generator = torch.Generator().manual_seed(3)
-    for layer in model.sifa_layers().values():
-        torch.nn.init.normal_(layer.offset.conv.weight, std=0.05, generator=generator)
-        torch.nn.init.normal_(layer.offset.conv.bias, std=0.4, generator=generator)
+    model = give_offsets(untrained_model("sifa_net_tiny").eval())
     for block in model.modules():
         if open_branches and hasattr(block, "bn3"):
             torch.nn.init.ones_(block.bn3.weight)

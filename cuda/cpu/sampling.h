@@ -11,17 +11,7 @@
 #include <type_traits>
 
 #include "numbers.h"
-
-struct Problem {
-    int64_t images, channels, height, width;
-    int64_t kernel, softmax, threads;
-    // Distances between images, in elements, so that slices of a batch need no copy.
-    int64_t query_stride, memory_stride, offset_stride;
-    double factor;
-
-    int64_t places() const { return height * width; }
-    int64_t taps() const { return kernel * kernel; }
-};
+#include "problem.h"
 
 constexpr int64_t MOST_TAPS = 81;  // a kernel of 9 x 9
 

@@ -115,6 +115,7 @@ def _explain(options: argparse.Namespace) -> None:
     import sifa_core as sifa
     from sifa_core.explain.render.numbers import describe
     from sifa_core.explain.render.renderers import file_kind, own_clip, save
+    from sifa_core.inference import shown_predictions
 
     paths = options.out or [Path(Path(options.clip).stem + ".html")]
     for path in paths:  # a mistake here should not cost the analysis
@@ -132,7 +133,7 @@ def _explain(options: argparse.Namespace) -> None:
         print(json.dumps(describe(analysis, selection), indent=1))
         return
     print(f"{clip.source.name}: {clip.num_frames} frames, every {clip.source.stride}, from {clip.indices[0]}")
-    for label, probability in analysis.predictions[:3] if model.info.is_trained else []:
+    for label, probability in shown_predictions(model.info, analysis.predictions[:3]):
         print(f"  {probability:6.1%}  {label}")
     for layer in analysis.layers:
         found = analysis.offset_statistics(layer)

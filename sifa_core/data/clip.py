@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sifa_core.data.frame_order import frozen_order, held_order, reversed_order, shuffled_order
 from sifa_core.errors import ClipError, ClipTooShortError
 
 
@@ -118,27 +119,21 @@ class Clip:
         chosen = self.num_frames // 2 if frame is None else frame
         if not 0 <= chosen < self.num_frames:
             raise ClipError(f"{self.source.name} has frames 0 to {self.num_frames - 1}, not {chosen}.")
-        return self._reordered(np.full(self.num_frames, chosen), "frozen")
+        return self._reordered(frozen_order(self.num_frames, chosen), "frozen")
 
     def reversed(self) -> Clip:
         """Control with motion backwards."""
-        return self._reordered(np.arange(self.num_frames)[::-1], "reversed")
+        return self._reordered(reversed_order(self.num_frames), "reversed")
 
     def shuffled(self, seed: int = 0) -> Clip:
         """Control with the same pictures in a random order, never the original one."""
-        generator = np.random.default_rng(seed)
-        identity = np.arange(self.num_frames)
-        order = generator.permutation(self.num_frames)
-        while self.num_frames > 1 and np.array_equal(order, identity):
-            order = generator.permutation(self.num_frames)
-        return self._reordered(order, "shuffled")
+        return self._reordered(shuffled_order(self.num_frames, np.random.default_rng(seed)), "shuffled")
 
     def held(self, count: int) -> Clip:
         """Control in which every run of `count` frames shows its middle one. Raises ClipError for a count below 1."""
         if count < 1:
             raise ClipError(f"Frames are held for 1 or more, not for {count}.")
-        order = np.arange(self.num_frames) // count * count + count // 2
-        return self._reordered(np.minimum(order, self.num_frames - 1), "held")
+        return self._reordered(held_order(self.num_frames, count), "held")
 
     def _reordered(self, order: NDArray[np.int64], what: str) -> Clip:
         # The times of showing stay; which source frame is shown at each of them changes. The digest becomes that of

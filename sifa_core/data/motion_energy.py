@@ -8,14 +8,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sifa_core.data.dis_flow import SHORTEST_SIDE, flow_estimator
+
 THUMBNAIL_SIDE = 64
-"""Short side of the grey thumbnails: half a millisecond of flow each, and a hundredth of the frame is still seen."""
+"""Short side of the grey thumbnails: half a millisecond of flow each, and a hundredth of the frame is still visible."""
 
 _CUT_DIFFERENCE = 40.0
 """Mean change of grey level, of 255, from which two frames are taken for different scenes if flow cannot explain it."""
 
 _LARGEST_MOTION = 0.25
-"""Share of the short side from one frame to the next; more is a flash or a flow that went astray."""
+"""Fraction of the short side from one frame to the next; more is a flash or a flow that went astray."""
 
 
 def thumbnail_size(width: int, height: int) -> tuple[int, int]:
@@ -34,17 +36,15 @@ def motion_between(thumbnails: Sequence[NDArray[np.uint8]]) -> NDArray[np.float6
     if len(thumbnails) < 2:
         return motion
     short_side = min(thumbnails[0].shape)
-    flow_finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    flow_finder.setFinestScale(1)
+    estimate = flow_estimator(coarse=True)
     for i in range(1, len(thumbnails)):
         before, after = thumbnails[i - 1], thumbnails[i]
         if np.array_equal(before, after):
             continue
-        if min(before.shape) < 16:
-            # Too few pixels for flow patches: the change of grey level stands in for the movement.
+        if min(before.shape) < SHORTEST_SIDE:  # the change of grey level stands in for the movement
             motion[i] = float(np.abs(after.astype(np.float64) - before).mean()) / 255.0
             continue
-        flow = np.asarray(flow_finder.calc(before, after, np.zeros((*before.shape, 2), np.float32)), np.float32)
+        flow = estimate(before, after)
         if _is_cut(before, after, flow):
             motion[i] = np.nan
             continue

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sifa_core.data.dis_flow import SHORTEST_SIDE, flow_estimator
 from sifa_core.errors import QueryError
 from sifa_core.explain.geometry import FeatureGrid, FloatArray, regular_taps
 from sifa_core.explain.statistics import attention_fractions
@@ -146,21 +147,21 @@ def frame_motion(
 
 
 def estimated_flow(frames: NDArray[np.uint8]) -> FlowReader:
-    """OpenCV's DIS optical flow (Kroeger et al., 2016) between successive frames [N, H, W, 3], as a stand-in for truth.
+    """DIS optical flow between successive frames [N, H, W, 3], as a stand-in for truth.
 
     It is itself an estimate: poor where there is no texture, behind what moves, and at very fast motion.
     """
     height, width = frames.shape[1:3]
     scale = min(1.0, FLOW_SIDE / min(height, width))
-    size = max(16, round(width * scale)), max(16, round(height * scale))
-    estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # type: ignore[attr-defined]
+    size = max(SHORTEST_SIDE, round(width * scale)), max(SHORTEST_SIDE, round(height * scale))
+    estimate = flow_estimator()
 
     def grey(number: int) -> NDArray[np.uint8]:
         picture = cv2.cvtColor(frames[number], cv2.COLOR_RGB2GRAY)
         return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def read(number: int) -> FloatArray:
-        flow = estimator.calc(grey(number), grey(number + 1), None)
+        flow = estimate(grey(number), grey(number + 1))
         full = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
         return np.asarray(full * np.array([width / size[0], height / size[1]], np.float32))
 

@@ -6,6 +6,7 @@ N images, C channels, H rows, W columns, K = kernel_size**2 taps.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -16,6 +17,8 @@ MAX_KERNEL_SIZE = 9
 Needs = tuple[bool, bool, bool]
 """Whether a gradient is needed of query, memory and offset."""
 ALL: Needs = (True, True, True)
+Gradients = tuple[torch.Tensor | None, ...]
+"""Of query, memory and offset; None where no gradient is needed."""
 _STORAGE = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
@@ -36,6 +39,20 @@ class Settings:
     def factor(self, channels: int) -> float:
         """What multiplies the dot product of a query of `channels` channels with one sample."""
         return 1.0 if self.scale == "none" else 1 / max(channels, 1)
+
+
+class BackwardInputs(NamedTuple):
+    """What a backward computes the gradients of query, memory and offset from."""
+
+    grad_aggregate: torch.Tensor
+    """[N, C, H, W]"""
+    grad_weights: torch.Tensor | None
+    """[N, K, H, W]; None stands for zeros."""
+    query: torch.Tensor
+    memory: torch.Tensor
+    offset: torch.Tensor
+    weights: torch.Tensor
+    """[N, K, H, W], what the forward returned."""
 
 
 def compute_dtype(storage: torch.dtype) -> torch.dtype:

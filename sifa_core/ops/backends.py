@@ -15,11 +15,11 @@ import torch
 
 from sifa_core.errors import ModelError, UnknownNameError
 from sifa_core.ops import cpu, cuda, dense, reference, self_check
+from sifa_core.ops.arguments import BackwardInputs, Gradients
 from sifa_core.ops.build import BuildError, NotReadyError
 
 NAMES = ("auto", "reference", "dense", "cpu", "cuda")
 Pair = tuple[torch.Tensor, torch.Tensor]
-Gradients = tuple[torch.Tensor | None, ...]
 
 
 class Backend(NamedTuple):
@@ -99,7 +99,8 @@ def _or_portable(native: Callable[..., Any], portable: Callable[..., Any]) -> Ca
         try:
             return native(*arguments)
         except BuildError as error:
-            where = f"for {'x'.join(map(str, arguments[0].shape))} {arguments[0].dtype} on {arguments[0].device}"
+            query = arguments[0].query if isinstance(arguments[0], BackwardInputs) else arguments[0]
+            where = f"for {'x'.join(map(str, query.shape))} {query.dtype} on {query.device}"
             _fall_back("cuda", requested(), where, str(error))
         return portable(*arguments)
 

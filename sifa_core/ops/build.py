@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from sifa_core.files import write_atomically
 from sifa_core.paths import shipped
 
 KERNELS = shipped("cuda")
@@ -35,6 +36,13 @@ _FLAG_CHOICES = (
 )
 """Tried in this order; not every compiler has OpenMP or knows its host processor."""
 _TIMEOUT_S = 120
+_C_TYPES: dict[str, Any] = {
+    "int": ctypes.c_int,
+    "long long": ctypes.c_longlong,
+    "int64_t": ctypes.c_int64,
+    "float": ctypes.c_float,
+    "double": ctypes.c_double,
+}
 
 
 class BuildError(Exception):
@@ -62,32 +70,19 @@ def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="sifa-")
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a cache entry so that no other process ever sees part of it. Raises OSError where it may not write."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)  # mkstemp's files are for one user only
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+@functools.cache
+def problem_structure(kernels: str) -> type[ctypes.Structure]:
+    """`struct Problem` of the kernels in folder `kernels`, "cpu" or "gpu". Raises BuildError where that is missing.
 
-
-def read_structure(header: Path, types: dict[str, type[ctypes._SimpleCData[Any]]]) -> type[ctypes.Structure]:
-    """The structure that a kernel's header defines, one field a line; `types` says what C's type names are here.
-
-    The header is the only definition, so a field cannot be in one order there and in another here.
+    Their header is the only definition, so a field cannot be in one order there and in another here.
     """
+    header = KERNELS / kernels / "problem.h"
     try:
         text = header.read_text()
     except OSError as error:
         raise BuildError(f"{header} cannot be read") from error
-    fields = re.findall(rf"^ +({'|'.join(types)}) (\w+);", text, flags=re.MULTILINE)
-    return type("Problem", (ctypes.Structure,), {"_fields_": [(name, types[kind]) for kind, name in fields]})
+    fields = re.findall(rf"^ +({'|'.join(_C_TYPES)}) (\w+);", text, flags=re.MULTILINE)
+    return type("Problem", (ctypes.Structure,), {"_fields_": [(name, _C_TYPES[kind]) for kind, name in fields]})
 
 
 def find_compiler() -> list[str]:
@@ -157,7 +152,7 @@ def load_library(source_name: str) -> ctypes.CDLL:
         built = Path(directory) / cached.name
         _compile(compiler, source, built)
         try:
-            write_atomically(cached, built.read_bytes())
+            write_atomically(cached, built.read_bytes(), parents=True)
         except OSError:
             return _load(built)
     return _load(cached)

@@ -13,24 +13,13 @@ from collections.abc import Callable
 import torch
 
 from sifa_core.errors import ModelError
-from sifa_core.ops.arguments import ALL, Needs, Settings, compute_dtype
-from sifa_core.ops.build import load_library
+from sifa_core.ops.arguments import ALL, BackwardInputs, Gradients, Needs, Settings, compute_dtype
+from sifa_core.ops.build import load_library, problem_structure
 from sifa_core.ops.layout import dense, empty, to_channels_last
 
 _SOURCE = "cpu/library.cpp"
 _LONGEST_SIDE = 2**24
 """Cells that float32 can tell apart, and more than fit any machine's memory."""
-
-
-class Problem(ctypes.Structure):
-    """`struct Problem` of the kernel source, field for field."""
-
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("images", "channels", "height", "width")),
-        *((name, ctypes.c_int64) for name in ("kernel", "softmax", "threads")),
-        *((name, ctypes.c_int64) for name in ("query_stride", "memory_stride", "offset_stride")),
-        ("factor", ctypes.c_double),
-    ]
 
 
 def prepare() -> None:
@@ -46,22 +35,30 @@ def _function(direction: str, dtype: torch.dtype) -> Callable[..., int]:
 
 def describe(
     settings: Settings, query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor, threads: int
-) -> Problem:
+) -> ctypes.Structure:
     """What the kernels have to know besides addresses."""
     images, channels, height, width = query.shape
     if max(height, width) > _LONGEST_SIDE:
         raise ModelError(f"a map may have {_LONGEST_SIDE} rows and columns, not {height} x {width}.")
-    strides = (query.stride(0), memory.stride(0), offset.stride(0))
-    softmax = settings.scale == "softmax"
-    return Problem(
-        *(images, channels, height, width, settings.kernel_size, softmax, threads, *strides, settings.factor(channels))
+    return problem_structure("cpu")(
+        images=images,
+        channels=channels,
+        height=height,
+        width=width,
+        kernel=settings.kernel_size,
+        softmax=settings.scale == "softmax",
+        threads=threads,
+        query_stride=query.stride(0),
+        memory_stride=memory.stride(0),
+        offset_stride=offset.stride(0),
+        factor=settings.factor(channels),
     )
 
 
 def _call(
     direction: str,
     dtype: torch.dtype,
-    problem: Problem,
+    problem: ctypes.Structure,
     inputs: tuple[torch.Tensor | None, ...],
     outputs: tuple[torch.Tensor | None, ...],
 ) -> None:
@@ -86,17 +83,9 @@ def attention(
     return aggregate, weights
 
 
-def attention_backward(
-    grad_aggregate: torch.Tensor,
-    grad_weights: torch.Tensor | None,
-    query: torch.Tensor,
-    memory: torch.Tensor,
-    offset: torch.Tensor,
-    weights: torch.Tensor,
-    settings: Settings,
-    needs: Needs = ALL,
-) -> tuple[torch.Tensor | None, ...]:
-    """Gradients of query, memory and offset, None for those not needed; `weights` is what the forward returned."""
+def attention_backward(given: BackwardInputs, settings: Settings, needs: Needs = ALL) -> Gradients:
+    """Gradients of query, memory and offset."""
+    grad_aggregate, grad_weights, query, memory, offset, weights = given
     real = compute_dtype(query.dtype)
     channels = query.shape[1]
     grad_query = empty(query, channels, query.dtype) if needs[0] else None

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import torch
 
 from sifa_core.ops import driver, nvrtc
-from sifa_core.ops.arguments import ALL, Needs, Settings
-from sifa_core.ops.build import KERNELS, BuildError, NotReadyError, read_structure
+from sifa_core.ops.arguments import ALL, BackwardInputs, Gradients, Needs, Settings
+from sifa_core.ops.build import BuildError, NotReadyError, problem_structure
 from sifa_core.ops.layout import dense, empty, to_channels_last
 
 STORAGE = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
@@ -27,13 +27,6 @@ WARPS_WANTED = 8
 """Warps per multiprocessor below which more lanes share a place."""
 TILE_COLUMNS = 7
 _MAX_GROUPS = 1024
-
-
-@functools.cache
-def problem_structure() -> type[ctypes.Structure]:
-    """`struct Problem` of the kernel source. Raises BuildError where that is missing."""
-    types: dict[str, Any] = {"int": ctypes.c_int, "long long": ctypes.c_longlong, "float": ctypes.c_float}
-    return read_structure(KERNELS / "gpu" / "problem.h", types)
 
 
 class Division(NamedTuple):
@@ -180,7 +173,7 @@ def _prepare(
         alignment |= tensor.data_ptr()
     multiprocessors = _multiprocessors(query.device)
     chosen = constants(settings, query.dtype, offset.dtype, query.shape, alignment, multiprocessors, division)
-    problem = problem_structure()(
+    problem = problem_structure("gpu")(
         images=images,
         height=height,
         width=width,
@@ -214,20 +207,12 @@ def attention(
     return aggregate, weights
 
 
-def attention_backward(
-    grad_aggregate: torch.Tensor,
-    grad_weights: torch.Tensor | None,
-    query: torch.Tensor,
-    memory: torch.Tensor,
-    offset: torch.Tensor,
-    weights: torch.Tensor,
-    settings: Settings,
-    needs: Needs = ALL,
-) -> tuple[torch.Tensor | None, ...]:
-    """Gradients of query, memory and offset, None for those not needed; `weights` is what the forward returned.
+def attention_backward(given: BackwardInputs, settings: Settings, needs: Needs = ALL) -> Gradients:
+    """Gradients of query, memory and offset.
 
     They have the same bits every time: nothing is added up in an order that is left open.
     """
+    grad_aggregate, grad_weights, query, memory, offset, weights = given
     offset_dtype = offset.dtype
     query, memory, offset = to_channels_last(query), to_channels_last(memory), _offset(offset, query.dtype)
     grad, weights = dense(grad_aggregate), dense(weights)

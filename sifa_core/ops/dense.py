@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import torch
 
-from sifa_core.ops.arguments import ALL, Needs, Settings, compute_dtype
+from sifa_core.ops.arguments import ALL, BackwardInputs, Gradients, Needs, Settings, compute_dtype
 from sifa_core.ops.corners import Corners, bilinear_corners
 from sifa_core.ops.layout import empty
 
@@ -72,20 +72,9 @@ def attention(
     return aggregate.to(query.dtype), weights.to(query.dtype)
 
 
-def attention_backward(
-    grad_aggregate: torch.Tensor,
-    grad_weights: torch.Tensor | None,
-    query: torch.Tensor,
-    memory: torch.Tensor,
-    offset: torch.Tensor,
-    weights: torch.Tensor,
-    settings: Settings,
-    needs: Needs = ALL,
-) -> tuple[torch.Tensor | None, ...]:
-    """Gradients of query, memory and offset, None for those not needed.
-
-    `weights` is what the forward returned; `grad_weights` None stands for zeros.
-    """
+def attention_backward(given: BackwardInputs, settings: Settings, needs: Needs = ALL) -> Gradients:
+    """Gradients of query, memory and offset."""
+    grad_aggregate, grad_weights, query, memory, offset, weights = given
     places = query.shape[2] * query.shape[3]
     dtype, factor = compute_dtype(query.dtype), settings.factor(query.shape[1])
     corners = bilinear_corners(offset.to(dtype), settings.kernel_size)

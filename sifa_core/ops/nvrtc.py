@@ -16,7 +16,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sifa_core.ops.build import KERNELS, BuildError, cache_directory, write_atomically
+from sifa_core.files import write_atomically
+from sifa_core.ops.build import KERNELS, BuildError, cache_directory
 
 _DIGEST = 32
 """Bytes of the checksum that a cache entry begins with."""
@@ -115,7 +116,7 @@ def compile_kernels(source_name: str, options: Iterable[str], architecture: str)
     if binary is None:
         binary = _compile(source_name, source, headers, flags, cubin=architecture.startswith("sm_"))
         with contextlib.suppress(OSError):
-            write_atomically(cached, hashlib.sha256(binary).digest() + binary)
+            write_atomically(cached, hashlib.sha256(binary).digest() + binary, parents=True)
     return binary
 
 

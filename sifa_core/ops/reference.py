@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from sifa_core.ops.arguments import ALL, Needs, Settings, compute_dtype
+from sifa_core.ops.arguments import ALL, BackwardInputs, Gradients, Needs, Settings, compute_dtype
 from sifa_core.ops.corners import bilinear_corners
 
 
@@ -35,29 +35,21 @@ def attention(
 
 
 def attention_backward(
-    grad_aggregate: torch.Tensor,
-    grad_weights: torch.Tensor | None,
-    query: torch.Tensor,
-    memory: torch.Tensor,
-    offset: torch.Tensor,
-    weights: torch.Tensor,
-    settings: Settings,
-    needs: Needs = ALL,
-    *,
-    create_graph: bool = False,
-) -> tuple[torch.Tensor | None, ...]:
-    """Gradients of query, memory and offset by autograd of `attention`, None for those not needed.
+    given: BackwardInputs, settings: Settings, needs: Needs = ALL, *, create_graph: bool = False
+) -> Gradients:
+    """Gradients of query, memory and offset by autograd of `attention`.
 
-    `grad_weights` None stands for zeros. `weights`, which other back ends read, is computed anew. With `create_graph`
-    the gradients can be differentiated again.
+    The weights, which other back ends read, are computed anew. With `create_graph` the gradients can be differentiated
+    again.
     """
     with torch.enable_grad():
         # An alias each: query and memory may be one tensor, and each is to get its own part of the gradient.
-        given = [t.view_as(t) if create_graph else t.detach() for t in (query, memory, offset)]
-        inputs = [t if t.requires_grad else t.requires_grad_(need) for t, need in zip(given, needs, strict=True)]
+        tensors = (given.query, given.memory, given.offset)
+        aliases = [t.view_as(t) if create_graph else t.detach() for t in tensors]
+        inputs = [t if t.requires_grad else t.requires_grad_(need) for t, need in zip(aliases, needs, strict=True)]
         outputs = attention(inputs[0], inputs[1], inputs[2], settings)
-        directions = (grad_aggregate, grad_weights)
-        used = 2 if grad_weights is not None else 1
+        directions = (given.grad_aggregate, given.grad_weights)
+        used = 2 if given.grad_weights is not None else 1
         wanted = [t for t, need in zip(inputs, needs, strict=True) if need]
         grads = iter(torch.autograd.grad(outputs[:used], wanted, directions[:used], create_graph=create_graph))
     return tuple(next(grads) if need else None for need in needs)

@@ -19,7 +19,7 @@ from torch.autograd import forward_ad
 
 from sifa_core.errors import ModelError
 from sifa_core.ops import backends, reference
-from sifa_core.ops.arguments import Needs, Settings, check
+from sifa_core.ops.arguments import BackwardInputs, Needs, Settings, check
 from sifa_core.ops.layout import empty
 
 Tensors = tuple[torch.Tensor, ...]
@@ -66,29 +66,21 @@ def _attention_backward(
 ) -> Tensors:
     """Gradients of query, memory and offset; an empty tensor stands for each that is not needed."""
     settings = Settings(kernel_size, scale)
-    _check_backward(grad_aggregate, grad_weights, query, memory, offset, weights, settings)
-    grads = backends.select(query).attention_backward(
-        grad_aggregate, grad_weights, query, memory, offset, weights, settings, tuple(needs)
-    )
+    given = BackwardInputs(grad_aggregate, grad_weights, query, memory, offset, weights)
+    _check_backward(given, settings)
+    grads = backends.select(query).attention_backward(given, settings, tuple(needs))
     return tuple(query.new_empty(0) if grad is None else _channels_last(grad) for grad in grads)
 
 
-def _check_backward(
-    grad_aggregate: torch.Tensor,
-    grad_weights: torch.Tensor | None,
-    query: torch.Tensor,
-    memory: torch.Tensor,
-    offset: torch.Tensor,
-    weights: torch.Tensor,
-    settings: Settings,
-) -> None:
-    check(query, memory, offset, settings)
+def _check_backward(given: BackwardInputs, settings: Settings) -> None:
+    query = given.query
+    check(query, given.memory, given.offset, settings)
     batch, _, height, width = query.shape
     weight_shape = (batch, settings.taps, height, width)
     for name, tensor, shape in (
-        ("grad_aggregate", grad_aggregate, tuple(query.shape)),
-        ("grad_weights", grad_weights, weight_shape),
-        ("weights", weights, weight_shape),
+        ("grad_aggregate", given.grad_aggregate, tuple(query.shape)),
+        ("grad_weights", given.grad_weights, weight_shape),
+        ("weights", given.weights, weight_shape),
     ):
         if tensor is None:
             continue
@@ -121,8 +113,8 @@ def _attention_backward_fake(
     scale: str,
     needs: Sequence[bool],
 ) -> Tensors:
-    settings = Settings(kernel_size, scale)
-    _check_backward(grad_aggregate, grad_weights, query, memory, offset, weights, settings)
+    given = BackwardInputs(grad_aggregate, grad_weights, query, memory, offset, weights)
+    _check_backward(given, Settings(kernel_size, scale))
     return tuple(
         empty(t, t.shape[1], t.dtype) if need else query.new_empty(0)
         for t, need in zip((query, memory, offset), needs, strict=True)
@@ -150,9 +142,9 @@ class _Differentiable(torch.autograd.Function):
         needs: Needs = ctx.needs_input_grad[:3]
         if grad_aggregate is None:
             grad_aggregate = torch.zeros_like(query)
-        given = (grad_aggregate, grad_weights, query, memory, offset, weights)
+        given = BackwardInputs(grad_aggregate, grad_weights, query, memory, offset, weights)
         if torch.is_grad_enabled():  # somebody is going to differentiate the gradients
-            return (*reference.attention_backward(*given, settings, needs, create_graph=True), None, None)
+            return (*reference.attention_backward(given, settings, needs, create_graph=True), None, None)
         grads = torch.ops.sifa.attention_backward.default(*given, settings.kernel_size, settings.scale, needs)
         return (*(grad if need else None for grad, need in zip(grads, needs, strict=True)), None, None)
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from sifa_core.ops import dense, reference
-from sifa_core.ops.arguments import Settings
+from sifa_core.ops.arguments import BackwardInputs, Settings
 from sifa_core.ops.build import BuildError, NotReadyError
 
 _NAMES = ("aggregate", "weights", "gradient of query", "gradient of memory", "gradient of offset")
@@ -57,12 +57,14 @@ def _compare(
 
     inputs = [t.to(device) for t in (query, memory, offset)]
     aggregate, weights = module.attention(*inputs, settings)
-    grads = module.attention_backward(grad.to(device), grad_weights.to(device), *inputs, weights, settings)
+    given = BackwardInputs(grad.to(device), grad_weights.to(device), inputs[0], inputs[1], inputs[2], weights)
+    grads = module.attention_backward(given, settings)
 
     q, m, d = query.double(), memory.double(), offset.double()
     expected = reference.attention(q, m, d, settings)
     # Not the definition's gradient: autograd, which would take it, is off where an operator's own code asks for this.
-    expected_grads = dense.attention_backward(grad.double(), grad_weights.double(), q, m, d, expected[1], settings)
+    exact = BackwardInputs(grad.double(), grad_weights.double(), q, m, d, expected[1])
+    expected_grads = dense.attention_backward(exact, settings)
     # Room for two roundings to 16 bits, and for sums of float32 in another order.
     tolerance = max(1e-4, 4 * torch.finfo(dtype).eps)
     for name, ours, theirs in zip(_NAMES, (aggregate, weights, *grads), (*expected, *expected_grads), strict=True):

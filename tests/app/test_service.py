@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
@@ -16,19 +14,16 @@ from app.cache import footprint
 from app.service import FRAME_BYTES, EvictedError, Service, UnknownExampleError
 from sifa_core import Clip
 from sifa_core.data import decode
+from sifa_core.data.mp4 import write_mp4
 from sifa_core.errors import NotAVideoError
 from sifa_core.models import VideoModel
 
 
 def write_video(path: Path, width: int, height: int, frames: int = 18) -> Path:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=Fraction(24))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number in range(frames):
-            picture = np.zeros((height, width, 3), np.uint8)
-            picture[:, number * width // frames :][:, : width // 6] = 220
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
+    pictures = np.zeros((frames, height, width, 3), np.uint8)
+    for number, picture in enumerate(pictures):
+        picture[:, number * width // frames :][:, : width // 6] = 220
+    write_mp4(path, pictures, 24)
     return path
 
 

@@ -6,16 +6,15 @@ import hashlib
 import resource
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 
 from app.service import EvictedError, Service
 from sifa_core import Clip, analyze, read_clip
+from sifa_core.data.mp4 import write_mp4
 from sifa_core.models import VideoModel
 from tests.serving import served
 
@@ -58,15 +57,11 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     paths = []
     for visitor in range(VISITORS):
         path = folder / f"visitor {visitor}.mp4"
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream("mpeg4", rate=Fraction(16))
-            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-            for number in range(16):
-                picture = np.full((64, 96, 3), 30, np.uint8)
-                left = (number * (1 + visitor % 4)) % 80
-                picture[:, left : left + 12] = 90 + 8 * visitor
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            container.mux(stream.encode())
+        pictures = np.full((16, 64, 96, 3), 30, np.uint8)
+        for number, picture in enumerate(pictures):
+            left = (number * (1 + visitor % 4)) % 80
+            picture[:, left : left + 12] = 90 + 8 * visitor
+        write_mp4(path, pictures, 16)
         paths.append(path)
     return paths
 

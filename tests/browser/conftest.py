@@ -12,19 +12,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import av
 import numpy as np
 import pytest
-import torch
 from playwright.sync_api import Browser, Page
 
-from sifa_core import create_model
-from sifa_core.models import save_checkpoint
+from sifa_core.data.mp4 import write_mp4
+from tests.small_models import save_with_offsets
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
@@ -36,16 +32,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Its class names are what a hostile checkpoint may call them.
     """
-    torch.manual_seed(3)
-    model = create_model("sifa_net_tiny")
     label = "${7*7} {{7*7}} <img src=x onerror=document.title=1> ‏שלום"
-    model.info = replace(model.info, labels=tuple(f"{label} {number}" for number in range(15)))
-    with torch.no_grad():
-        for layer in model.sifa_layers().values():
-            for name, parameter in layer.named_parameters():
-                if "offset" in name:
-                    parameter.normal_(std=0.3)
-    return save_checkpoint(tmp_path_factory.mktemp("weights") / "random.safetensors", model)
+    return save_with_offsets(tmp_path_factory.mktemp("weights") / "random.safetensors", label)
 
 
 @pytest.fixture(scope="session")
@@ -137,12 +125,8 @@ def own_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clips") / "my square.mp4"
     width, height, frames = 320, 240, 24
     ground = np.linspace(20, 90, width, dtype=np.uint8)[None, :, None].repeat(height, 0).repeat(3, 2)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=Fraction(24))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number in range(frames):
-            picture = ground.copy()
-            picture[90:150, 20 + 9 * number : 80 + 9 * number] = (240, 200, 40)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
+    pictures = ground[None].repeat(frames, 0)
+    for number, picture in enumerate(pictures):
+        picture[90:150, 20 + 9 * number : 80 + 9 * number] = (240, 200, 40)
+    write_mp4(path, pictures, 24)
     return path

@@ -10,7 +10,7 @@ import torch
 
 from sifa_core.errors import ModelError
 from sifa_core.ops import backend, driver, reference, sifa_attention
-from sifa_core.ops.arguments import Settings
+from sifa_core.ops.arguments import BackwardInputs, Settings
 
 pytestmark = [
     pytest.mark.gpu,
@@ -49,7 +49,9 @@ def assert_right(results: list[torch.Tensor], problem: tuple[torch.Tensor, ...],
     exact = [t.double() for t in (query, memory, offset)]
     expected = reference.attention(*exact, settings)
     stored = expected[1].to(query.dtype).double()
-    expected += reference.attention_backward(grad.double(), grad_weights.double(), *exact, stored, settings)
+    expected += reference.attention_backward(
+        BackwardInputs(grad.double(), grad_weights.double(), *exact, stored), settings
+    )
     for a, b in zip(results, expected, strict=True):
         assert (a.double() - b).abs().max() <= TOLERANCE[query.dtype] * b.abs().max()
 

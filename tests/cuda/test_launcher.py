@@ -18,7 +18,7 @@ import torch
 
 from sifa_core.errors import ModelError
 from sifa_core.ops import backends, cuda, dense, driver, reference, self_check
-from sifa_core.ops.arguments import Settings
+from sifa_core.ops.arguments import BackwardInputs, Settings
 from sifa_core.ops.build import BuildError
 
 MEAN = Settings(3, "mean")
@@ -54,8 +54,9 @@ def assert_right(problem: tuple[torch.Tensor, ...], settings: Settings, toleranc
     exact = [t.double() for t in (query, memory, offset)]
     theirs = reference.attention(*exact, settings)
     stored = theirs[1].to(query.dtype)
-    ours += cuda.attention_backward(grad, grad_weights, query, memory, offset, stored, settings)
-    theirs += reference.attention_backward(grad.double(), grad_weights.double(), *exact, stored.double(), settings)
+    ours += cuda.attention_backward(BackwardInputs(grad, grad_weights, query, memory, offset, stored), settings)
+    given = BackwardInputs(grad.double(), grad_weights.double(), *exact, stored.double())
+    theirs += reference.attention_backward(given, settings)
     for a, b in zip(ours, theirs, strict=True):
         assert a.shape == b.shape
         assert (a.double() - b).abs().max() <= tolerance * b.abs().max()
@@ -78,11 +79,11 @@ def test_blocks_of_the_memory_gradient(launched: list[str], make_problem: Callab
 def test_gradients_that_are_not_needed_are_not_computed(launched: list[str], make_problem: Callable) -> None:
     query, memory, offset, grad, grad_weights = make_problem((1, 16, 5, 4), MEAN, torch.float32)
     weights = cuda.attention(query, memory, offset, MEAN)[1]
-    given = (grad, None, query, memory, offset, weights)
-    without = cuda.attention_backward(*given, MEAN, (True, False, True))
+    given = BackwardInputs(grad, None, query, memory, offset, weights)
+    without = cuda.attention_backward(given, MEAN, (True, False, True))
     assert without[1] is None
     assert launched == ["sifa_forward", "sifa_backward"]
-    zeros = cuda.attention_backward(grad, torch.zeros_like(grad_weights), *given[2:], MEAN)
+    zeros = cuda.attention_backward(given._replace(grad_weights=torch.zeros_like(grad_weights)), MEAN)
     for a, b in zip(without, zeros, strict=True):
         assert a is None or torch.equal(a, b)
 

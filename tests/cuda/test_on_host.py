@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from sifa_core.ops import cuda, reference
-from sifa_core.ops.arguments import Settings
-from sifa_core.ops.build import KERNELS
+from sifa_core.ops.arguments import BackwardInputs, Settings
+from sifa_core.ops.build import KERNELS, problem_structure
 
 FLOAT, HALF, BRAIN = torch.float32, torch.float16, torch.bfloat16
 # Shape, settings, data types of features and offsets, alignment of addresses, what differs from the usual constants.
@@ -48,7 +48,7 @@ def rows(tensor: torch.Tensor) -> bytes:
 def write_problem(path: Path, problem: tuple[torch.Tensor, ...], settings: Settings) -> None:
     images, channels, height, width = problem[0].shape
     places = height * width
-    described = cuda.problem_structure()(
+    described = problem_structure("gpu")(
         *(images, height, width, min(cuda.STRIP, width), 32),
         *(places * channels, places * channels, places * 2 * settings.taps, settings.factor(channels)),
     )
@@ -84,7 +84,7 @@ def assert_right(results: list[torch.Tensor], problem: tuple[torch.Tensor, ...],
     exact = [query.double(), memory.double(), offset.double()]
     outputs = reference.attention(*exact, settings)
     stored = outputs[1].to(query.dtype).double()  # the backward reads the weights as they were stored
-    grads = reference.attention_backward(grad.double(), grad_weights.double(), *exact, stored, settings)
+    grads = reference.attention_backward(BackwardInputs(grad.double(), grad_weights.double(), *exact, stored), settings)
     tolerance = {FLOAT: 2e-6, HALF: 2e-3, BRAIN: 1.6e-2}[query.dtype]
     for a, b in zip(results, (*outputs, *grads), strict=True):
         assert (a.double() - b).abs().max() <= tolerance * b.abs().max()

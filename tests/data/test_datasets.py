@@ -19,7 +19,7 @@ from sifa_core.data.datasets.formats import read_list
 from sifa_core.data.datasets.names import read_names
 from sifa_core.data.limits import DATASET_LIMITS, Limits
 from sifa_core.data.motion15 import MotionConfig, render
-from sifa_core.data.motion15.writer import _write_mp4
+from sifa_core.data.mp4 import write_mp4
 from sifa_core.errors import ConfigError
 from sifa_core.training.loading import EndlessSampler, EpochSampler, make_loader
 
@@ -31,7 +31,7 @@ def video(path, brightness: int, frames: int = 12) -> None:
     """A clip whose mean brightness tells which one it is and whose columns tell left from right."""
     path.parent.mkdir(parents=True, exist_ok=True)
     ramp = np.linspace(-20, 20, 64)[None, None, :, None]
-    _write_mp4(path, np.clip(brightness + ramp + np.zeros((frames, 48, 64, 3)), 0, 255).astype(np.uint8), 10)
+    write_mp4(path, np.clip(brightness + ramp + np.zeros((frames, 48, 64, 3)), 0, 255).astype(np.uint8), 10)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_short_sides_follow_the_crop():
 def test_a_training_crop_shows_as_much_as_in_the_papers_ratio(tmp_path):
     """Of a ramp from 0 to 200 along the width, a crop shows a fraction that tells the scale it is seen at."""
     ramp = np.broadcast_to(np.linspace(0, 200, 64)[None, None, :, None], (8, 48, 64, 3))
-    _write_mp4(tmp_path / "a.mp4", ramp.astype(np.uint8), 10)
+    write_mp4(tmp_path / "a.mp4", ramp.astype(np.uint8), 10)
     (tmp_path / "one.txt").write_text("a.mp4 0\n")
     data = open_dataset("list", str(tmp_path / "one.txt"), view=View(4, 2, 32, flip=False))
     rises = [float(np.ptp(data[(0, p)].clips.mean(axis=(0, 1, 2, 4)))) for p in range(16)]
@@ -186,7 +186,7 @@ def test_videos_of_a_data_set_may_be_longer_and_slower_than_those_of_the_page(tm
     now = itertools.count(step=1000)
     monkeypatch.setattr(container.time, "monotonic", lambda: float(next(now)))
     frames = np.zeros((70, 32, 32, 3), np.uint8)
-    _write_mp4(tmp_path / "long.mp4", frames, 1)  # 70 s, beyond the page's 60
+    write_mp4(tmp_path / "long.mp4", frames, 1)  # 70 s, beyond the page's 60
     (tmp_path / "one.txt").write_text("long.mp4 0\n")
     data = open_dataset("list", str(tmp_path / "one.txt"), view=TRAIN)
     assert data[(0, 0)].failure == ""

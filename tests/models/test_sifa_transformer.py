@@ -17,6 +17,7 @@ from sifa_core.layers.temporal import OFFSET_SOURCES
 from sifa_core.models import create_model, load_model, model_names, save_checkpoint
 from tests.models.plain_swin import plain_swin
 from tests.payloads import payload_of
+from tests.small_models import give_offsets
 
 TRANSFORMERS = [name for name in model_names() if name.startswith("sifa_transformer_")]
 SMALL = {"width": 12, "head_width": 6, "layers": (2, 2, 2, 4), "window": 3, "num_classes": 5}
@@ -219,11 +220,8 @@ def analysis():
     frames = np.repeat(np.random.default_rng(0).integers(0, 120, (1, 90, 130, 3), dtype=np.uint8), 16, axis=0)
     for t in range(16):
         frames[t, 30:55, 5 + 6 * t : 30 + 6 * t] = (250, 240, 90)
-    model = create_model("sifa_transformer_tiny").eval()
-    generator = torch.Generator().manual_seed(3)
+    model = give_offsets(create_model("sifa_transformer_tiny").eval())
     for layer in model.sifa_layers().values():
-        torch.nn.init.normal_(layer.offset.conv.weight, std=0.05, generator=generator)
-        torch.nn.init.normal_(layer.offset.conv.bias, std=0.4, generator=generator)
         torch.nn.init.ones_(layer.gate.norm.weight)
     return analyze(model, Clip.from_array(frames, fps=25, name="square.mp4"))
 

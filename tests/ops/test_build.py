@@ -122,11 +122,6 @@ def test_a_broken_cache_entry_is_replaced(tmp_path: Path) -> None:
     assert library.stat().st_size > 1000
 
 
-def test_cache_entries_can_be_read_by_other_users(tmp_path: Path) -> None:
-    build.write_atomically(tmp_path / "new" / "entry", b"1")
-    assert (tmp_path / "new" / "entry").stat().st_mode & 0o777 == 0o644
-
-
 def test_without_a_home_the_cache_is_this_process_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sifa_core.ops import build, cpu, reference
-from sifa_core.ops.arguments import Settings
+from sifa_core.ops.arguments import BackwardInputs, Settings
 
 LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "contiguous": torch.Tensor.contiguous,
@@ -50,7 +50,7 @@ def run(
     module: object, choice: Settings, inputs: list[torch.Tensor], directions: list[torch.Tensor]
 ) -> list[torch.Tensor]:
     aggregate, weights = module.attention(*inputs, choice)
-    grads = module.attention_backward(*directions, *inputs, weights, choice)
+    grads = module.attention_backward(BackwardInputs(*directions, *inputs, weights), choice)
     return [aggregate, weights, *grads]
 
 
@@ -98,7 +98,8 @@ def test_every_16_bit_number_is_read_and_written_as_torch_does(dtype: torch.dtyp
     aggregate, _ = cpu.attention(one, numbers, offset, choice)  # softmax over one tap: the aggregate is the sample
     assert torch.equal(aggregate, numbers)
     modest = torch.where(numbers.abs() < 1e15, numbers, 1)  # whose products with each other are finite
-    grads = cpu.attention_backward(modest, weights, one, modest, offset, torch.ones_like(weights), choice)
+    given = BackwardInputs(modest, weights, one, modest, offset, torch.ones_like(weights))
+    grads = cpu.attention_backward(given, choice)
     assert torch.equal(grads[1], modest)
 
 

@@ -11,7 +11,7 @@ from torch.autograd import forward_ad
 from torch.utils.flop_counter import FlopCounterMode
 
 from sifa_core.ops import reference, sifa_attention
-from sifa_core.ops.arguments import Settings
+from sifa_core.ops.arguments import BackwardInputs, Gradients, Needs, Settings
 
 CASES = [Settings(3, "mean"), Settings(2, "softmax")]
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -170,9 +170,9 @@ def test_back_ends_are_asked_for_what_is_needed(
 
     asked = []
 
-    def spy(*arguments: object) -> tuple[torch.Tensor | None, ...]:
-        asked.append((arguments[1] is None, arguments[7]))
-        return cpu.attention_backward(*arguments)
+    def spy(given: BackwardInputs, settings: Settings, wanted: Needs) -> Gradients:
+        asked.append((given.grad_weights is None, wanted))
+        return cpu.attention_backward(given, settings, wanted)
 
     monkeypatch.setenv("SIFA_BACKEND", "cpu")
     monkeypatch.setattr(backends, "_CPU", backends._CPU._replace(attention_backward=spy))

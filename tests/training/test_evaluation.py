@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sifa_core.data.motion15 import LABELS
-from sifa_core.data.motion15.writer import _write_mp4
+from sifa_core.data.mp4 import write_mp4
 from sifa_core.errors import ConfigError, ExportError
 from sifa_core.models import create_model
 from sifa_core.models.base import VideoModel
@@ -26,7 +26,7 @@ def model(*labels: str) -> VideoModel:
 def files(tmp_path) -> DataConfig:
     """Two videos of two classes, "run" being class 0."""
     for name in ("a", "b"):
-        _write_mp4(tmp_path / f"{name}.mp4", np.full((8, 48, 64, 3), 90, np.uint8), 10)
+        write_mp4(tmp_path / f"{name}.mp4", np.full((8, 48, 64, 3), 90, np.uint8), 10)
     (tmp_path / "val.txt").write_text("a.mp4 run\nb.mp4 walk\n")
     (tmp_path / "labels.txt").write_text("run\nwalk\n")
     listing = str(tmp_path / "val.txt")

@@ -15,6 +15,7 @@ from sifa_core.data import Clip
 from sifa_core.explain.explanation import Explanation, analyze
 from sifa_core.models.checkpoint import untrained_model
 from tests.payloads import page_of
+from tests.small_models import give_offsets
 
 HOSTILE_NAME = "${7*7}<img src=x onerror=alert(1)>\"'🎬\u202egpj.mp4"
 HOSTILE_LABEL = "<b>bold</b> {{x}} ${1+1} & שלום"
@@ -23,11 +24,7 @@ HOSTILE_LABEL = "<b>bold</b> {{x}} ${1+1} & שלום"
 @pytest.fixture(scope="session")
 def analysis() -> Explanation:
     """The tiny model with random offsets, made to look trained, on a square that moves over a textured ground."""
-    model = untrained_model("sifa_net_tiny").eval()
-    generator = torch.Generator().manual_seed(5)
-    for layer in model.sifa_layers().values():
-        torch.nn.init.normal_(layer.offset.conv.weight, std=0.05, generator=generator)
-        torch.nn.init.normal_(layer.offset.conv.bias, std=0.4, generator=generator)
+    model = give_offsets(untrained_model("sifa_net_tiny").eval(), seed=5)
     labels = (HOSTILE_LABEL, *(f"class {number}" for number in range(1, 15)))
     with torch.no_grad():
         model.fc.bias[0] += 5  # the hostile label is predicted

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sifa_core.data.datasets.base import Item
+from sifa_core.data.frame_order import frozen_order, shuffled_order
 from sifa_core.data.motion15 import LABELS, MotionConfig, render
 from sifa_core.errors import ConfigError
 
@@ -84,7 +85,7 @@ class MotionDataset:
 
     def _ordered(self, frames: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
         if self.control == "shuffled":
-            return frames[np.random.default_rng([self.seed, 4, index]).permutation(len(frames))]
+            return frames[shuffled_order(len(frames), np.random.default_rng([self.seed, 4, index]))]
         if self.control == "frozen":
-            return np.repeat(frames[len(frames) // 2][None], len(frames), axis=0)
+            return frames[frozen_order(len(frames))]
         return frames

@@ -5,22 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
-import av
 import numpy as np
-from numpy.typing import NDArray
 
 from sifa_core.data.motion15.labels import LABELS, SPEED_BINS
 from sifa_core.data.motion15.material import SPLITS
 from sifa_core.data.motion15.render import MotionConfig, render
+from sifa_core.data.mp4 import write_mp4
 from sifa_core.errors import ConfigError, ExportError
 from sifa_core.files import write_atomically
-
-CODECS = ("libx264", "libopenh264", "mpeg4")
-"""The first of these that the installed FFmpeg can write with is used."""
 
 
 def make_dataset(
@@ -63,7 +57,7 @@ def make_dataset(
         for index in range(count):
             sample = render(seed, split, index, config, truth=flow)
             name = f"{split}_{index:06d}"
-            _write_mp4(folder / "clips" / f"{name}.mp4", sample.frames, fps)
+            write_mp4(folder / "clips" / f"{name}.mp4", sample.frames, fps)
             if flow and sample.flow is not None and sample.moving is not None:
                 truth = {"flow": sample.flow.astype(np.float16), "moving": sample.moving}
                 np.savez_compressed(folder / "flow" / f"{name}.npz", **truth)  # type: ignore[arg-type]
@@ -91,23 +85,3 @@ def _check(split: str, count: int, fps: int, seed: int, config: MotionConfig) ->
         raise ConfigError(
             f"Clips of {config.height} x {config.width} cannot be written as mp4; both sides must be even."
         )
-
-
-def _codec() -> str:
-    return next(name for name in CODECS if name in av.codecs_available)
-
-
-def _write_mp4(path: Path, frames: NDArray[np.uint8], fps: int) -> None:
-    """Frames [T, H, W, 3] as an mp4 that browsers play."""
-    with av.open(str(path), "w") as container:
-        codec = _codec()
-        options = {"crf": "20", "preset": "veryfast"} if codec == "libx264" else {}
-        stream = cast(av.VideoStream, container.add_stream(codec, rate=Fraction(fps), options=options))
-        stream.thread_count = 1  # clips this small gain nothing from more
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        if codec == "mpeg4":
-            stream.bit_rate = 2_000_000
-        for picture in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())

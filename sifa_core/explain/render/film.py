@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -34,7 +33,7 @@ SHARPNESS = 2
 GAP, MARGIN, CAPTION, TITLE = 8, 10, 22, 26
 PAPER, INK, QUIET = (255, 255, 255), (22, 25, 29), (89, 98, 109)
 MARK_COLOURS = 32
-"""Of a GIF's 256 colours, those kept for the weights."""
+"""Of a GIF's 256 colours, those reserved for the weights."""
 
 
 def film(analysis: Analysis, selection: Selection) -> Iterator[Picture]:
@@ -68,22 +67,12 @@ def gif(analysis: Analysis, selection: Selection) -> bytes:
 
 def mp4(analysis: Analysis, selection: Selection) -> bytes:
     """The film as H.264 in MP4, which every browser and presentation plays."""
-    import av  # whoever explains need not have PyAV
+    from sifa_core.data.mp4 import write_mp4  # whoever explains need not have PyAV
 
     facts = provenance(analysis)
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4") as container:
-        container.metadata.update({"title": facts["Title"], "comment": facts["Description"]})
-        stream = None
-        for picture in film(analysis, selection):
-            if stream is None:
-                stream = container.add_stream("libx264", rate=Fraction(FRAMES_PER_SECOND))
-                stream.height, stream.width = picture.shape[:2]
-                stream.pix_fmt = "yuv420p"
-                stream.options = {"crf": "20", "preset": "veryfast"}
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        if stream is not None:
-            container.mux(stream.encode())
+    metadata = {"title": facts["Title"], "comment": facts["Description"]}
+    write_mp4(buffer, film(analysis, selection), FRAMES_PER_SECOND, metadata)
     return buffer.getvalue()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 from sifa_core.errors import ExportError
 from sifa_core.explain.analysis import Analysis, Selection
 from sifa_core.explain.render import figure5, film, numbers, page
+from sifa_core.files import write_atomically
 
 RENDERERS: dict[str, Callable[[Analysis, Selection], bytes]] = {
     "png": partial(figure5.file, kind="png"),
@@ -33,7 +32,12 @@ def save(analysis: Analysis, path: Path, selection: Selection) -> Path:
     kind = file_kind(path)
     if path.is_file() and _sha256(path) == analysis.clip.sha256:
         raise own_clip(path)
-    return _write(path, RENDERERS[kind](analysis, selection))
+    content = RENDERERS[kind](analysis, selection)
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise ExportError(f"{path.name} cannot be written: {error.strerror}.") from error
+    return path
 
 
 def own_clip(path: Path) -> ExportError:
@@ -56,18 +60,3 @@ def _sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ExportError(f"{path.name} cannot be written: {error.strerror}.") from error
-
-
-def _write(path: Path, content: bytes) -> Path:
-    try:
-        handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(draft).chmod(0o644)
-            os.replace(draft, path)
-        finally:
-            Path(draft).unlink(missing_ok=True)
-    except OSError as error:
-        raise ExportError(f"{path.name} cannot be written: {error.strerror}.") from error
-    return path
