@@ -15,7 +15,7 @@ from app.examples import Example, find_examples
 from app.models import MAIN, ModelPool
 from sifa_core import Analysis, Clip, SifaError
 from sifa_core.explain.render import figure5
-from sifa_core.explain.render.payload import layer_arrays, viewer_payload
+from sifa_core.explain.render.payload import evidence_map, layer_arrays, viewer_payload
 from sifa_core.explain.studies.faithfulness import Faithfulness, faithfulness
 from sifa_core.inference import VIEWS, predict, public_predictions
 from sifa_core.models import VideoModel
@@ -157,6 +157,16 @@ class Service:
         """One layer of a `model_view`, see `light_payload`; raises what that does, and QueryError."""
         return layer_arrays(self.model_view(token, key).payload, layer)
 
+    def evidence_map(self, token: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
+        """One picture of class evidence for the viewer; `evidence` and what is raised as in `faithfulness`."""
+
+        def find(analysis: Analysis) -> dict[str, Any]:
+            stage, target, method, against = (evidence[name] for name in ("layer", "target", "method", "against"))
+            return evidence_map(analysis, stage, target, method, against)
+
+        found: dict[str, Any] = self.get_or_compute(token, f"evidence of {sorted(evidence.items())}", find)
+        return found
+
     def faithfulness(
         self, token: str, evidence: Mapping[str, Any], progress: Callable[[float, str], None]
     ) -> Faithfulness:
@@ -201,5 +211,4 @@ class Service:
 
 def _payload(analysis: Analysis, video: Sequence[tuple[str, float]] | None = None) -> dict[str, Any]:
     """What the viewer shows of an analysis, opened where it is clearest, with the evidence for the class predicted."""
-    selection = analysis.select()
-    return viewer_payload(analysis, selection, analysis.stage_grad_cams(selection.target), video)
+    return viewer_payload(analysis, analysis.select(), video)

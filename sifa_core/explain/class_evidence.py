@@ -105,6 +105,17 @@ GRADIENT_METHODS: dict[str, Callable[[StageGradients], Maps]] = {
 METHODS = (*GRADIENT_METHODS, "occlusion")
 """All ways to ask where a class's evidence lies."""
 
+METHOD_TITLES = {
+    "integrated_gradients": "Integrated gradients",
+    "gradient_x_activation": "Gradient × activation",
+    "layer_cam": "LayerCAM",
+    "hires_cam": "HiResCAM",
+    "grad_cam": "Grad-CAM",
+    "grad_cam_of_clip": "Grad-CAM over the clip",
+    "occlusion": "Occlusion",
+}
+"""A method's name on figures and pages."""
+
 METHOD_WORDS = {
     "integrated_gradients": "Where the motion is that the class's score rests on, on the way from still to moving",
     "gradient_x_activation": "How strongly each place bears on the class's score, for or against",

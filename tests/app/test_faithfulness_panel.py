@@ -38,9 +38,9 @@ def test_a_picture_is_tested_once_and_another_one_again(service: Service, make_c
         service.faithfulness("nobody's", evidence_of(None), lambda done, step: None)
 
 
-@pytest.mark.parametrize("shown", [[1], "res4", {"target": [1]}, {"layer": {}}, {"method": 0.5}])
+@pytest.mark.parametrize("shown", [[1], "res4", {"target": [1]}, {"stage": {}}, {"method": 0.5}])
 def test_a_choice_is_checked(shown: object) -> None:
-    with pytest.raises(QueryError, match="holds layer, target, against and method"):
+    with pytest.raises(QueryError, match="holds stage, target, against and method"):
         evidence_of({"evidence": shown})
 
 
