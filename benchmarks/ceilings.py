@@ -99,7 +99,7 @@ def work(shape: tuple[int, int, int, int], kernel_size: int, backward: bool) -> 
 
 
 def fractions(work_done: Work, seconds: float, ceilings: Ceilings) -> dict[str, float]:
-    """Share of each ceiling that a call of this duration reached."""
+    """Fraction of each ceiling that a call of this duration reached."""
     return {
         "compute": work_done.operations / seconds / ceilings.compute,
         "memory": work_done.memory / seconds / ceilings.memory,

@@ -52,6 +52,10 @@ class CheckpointError(ModelError):
     """A checkpoint that cannot be read or does not fit; unmatched keys are listed."""
 
 
+class NotFiniteError(ModelError):
+    """A network whose answers are not numbers (NaN or infinite); the message names its weights and a video."""
+
+
 class QueryError(SifaError):
     """A layer, frame or point that the analysis does not have."""
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from sifa_core import data
 from sifa_core.data import Clip
 from sifa_core.data.transforms import to_model_input
+from sifa_core.errors import NotFiniteError
 from sifa_core.models import ModelInfo, VideoModel
 
 VIEWS = 10
@@ -32,17 +33,21 @@ def prepare(model: VideoModel, clip: Clip) -> Tensor:
 
 
 def predict(model: VideoModel, *clips: Clip) -> Predictions:
-    """(label, probability), most probable first, the mean over `clips`."""
+    """(label, probability), most probable first, the mean over `clips`. Raises NotFiniteError."""
     model.eval()
     with torch.inference_mode():
         probabilities = [model(prepare(model, clip))[0].float().cpu().softmax(0) for clip in clips]
+    for clip, probability in zip(clips, probabilities, strict=True):
+        if not torch.isfinite(probability).all():
+            name = model.info.source or model.info.name
+            raise NotFiniteError(f"{name} gives values that are not finite for {clip.source.name}.")
     return rank(torch.stack(probabilities).mean(0), model.info.labels)
 
 
 def predict_video(model: VideoModel, path: str | Path, views: int = VIEWS) -> Predictions:
     """`predict` for a whole video: the mean over clips spread evenly over it (section 4.1, "Inference Strategy").
 
-    Raises ClipError and its subclasses.
+    Raises ClipError and its subclasses, and NotFiniteError.
     """
     return predict(model, *video_clips(model, path, views))
 

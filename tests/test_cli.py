@@ -1,5 +1,6 @@
 """The command line in a process of its own, as people use it."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import sifa_core
 from sifa_core.cli import main
+from sifa_core.data.motion15 import LABELS
 from sifa_core.models import create_model, save_checkpoint
 from sifa_core.paths import EXAMPLE_CLIPS
 
@@ -201,3 +204,16 @@ def test_a_reader_that_has_seen_enough_ends_a_command_quietly(command):
     assert done.returncode in ((0, 141) if "--help" in command else (141,))
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [["predict", CLIP], ["evaluate", "--size", "2"]], ids=lambda words: words[0])
+def test_a_network_that_gives_nan_is_an_error_with_a_name(capsys, tmp_path, command):
+    model = create_model("sifa_net_tiny", width=4)
+    model.info = dataclasses.replace(model.info, labels=LABELS)
+    torch.nn.init.constant_(model.fc.bias, float("nan"))
+    facts = {"training": {"data": {"kind": "motion15", "workers": 0}}}
+    path = save_checkpoint(tmp_path / "broken.safetensors", model, facts)
+    code, out, error = run(capsys, *command, "--model", str(path))
+    assert (code, out) == (2, "")
+    of = "cockatoo_moves_right.mp4" if command[0] == "predict" else "test clip 0"
+    assert error == f"error: broken.safetensors gives values that are not finite for {of}.\n"

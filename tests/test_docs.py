@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "cuda" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ABOUT_CLIPS = ("predict", "explain")
 NEEDS_A_SERVER = "from gradio_client"
-"""tests/app/test_endpoints.py runs these."""
+"""What begins like this is run by tests/app/test_endpoints.py."""
 
 
 def blocks(page: Path, language: str) -> list[str]:

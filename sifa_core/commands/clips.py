@@ -157,8 +157,8 @@ def _explain(options: argparse.Namespace) -> None:
             f"  {layer}: offsets {length:.2f} cells ({pixels:.0f} px), {found.out_of_frame.mean():.0%} out of frame, "
             f"attention entropy {found.attention_entropy.mean():.2f}"
         )
-    for finding in analysis.warnings():
-        print(f"  {finding.severity}: {finding.sentence} {finding.advice}")
+    for diagnostic in analysis.warnings():
+        print(f"  {diagnostic.severity}: {diagnostic.sentence} {diagnostic.advice}")
 
 
 def _add_sampling_options(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,14 @@ def _add_evaluate(commands: Any) -> None:
         default="none",
         help="motion15: shuffled or frozen frames, or between: all motion between feature frames (default none)",
     )
-    parser.add_argument("--batch", type=whole_number(1), default=32, help="clips at a time (default 32)")
+    parser.add_argument("--batch", type=whole_number(1), help="clips at a time (default: up to 32, fewer if large)")
+    parser.add_argument("--precision", choices=("no", "fp16", "bf16"), default="no", help="automatic mixed precision")
     parser.add_argument(
-        "-o", "--out", type=Path, metavar="FOLDER", help="also write evaluation.json and confusion.html"
+        "-o",
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="write evaluation.json, predictions.csv and confusion.html",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     add_model_options(parser)
@@ -69,6 +75,8 @@ def _train(options: argparse.Namespace) -> None:
 
     over = [text if "=" in text else str(_recipe(text)) for text in options.overrides]
     result = training.train(training.load_config(options.config, over))
+    if int(os.environ.get("RANK", "0")):
+        return  # the first of several processes speaks for all
     print(f"Wrote {result.checkpoint}", file=sys.stderr)
     if broken := result.failures.report():
         print(f"Training split: {broken}", file=sys.stderr)
@@ -77,7 +85,9 @@ def _train(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from sifa_core import training
+    from sifa_core.training.sharing import leave, share
 
+    part = share()  # before the model is loaded, so that each process has a GPU of its own
     result = training.evaluate_checkpoint(
         load(options),
         training.load_config(options.config).data if options.config else None,
@@ -86,10 +96,13 @@ def _evaluate(options: argparse.Namespace) -> None:
         size=options.size,
         control=options.control,
         batch=options.batch,
+        precision=options.precision,
         out=options.out,
         progress=Bar("video"),
     )
-    _show(result, options.json)
+    leave()
+    if part.is_first:
+        _show(result, options.json)
 
 
 def _make_dataset(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ T frames, H height, W width. Everything random takes an explicit generator, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -81,6 +82,32 @@ def random_resize_crop(
     top = int(generator.integers(resized.shape[1] - crop + 1))
     left = int(generator.integers(resized.shape[2] - crop + 1))
     return resized[:, top : top + crop, left : left + crop]
+
+
+def random_resized_crop(
+    frames: Frames,
+    generator: np.random.Generator,
+    *,
+    crop: int,
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+) -> Frames:
+    """A window of a drawn fraction of the picture's area and a drawn width over height, resized to crop x crop.
+
+    Inception's way, and the authors': ten tries; then, of a picture too long for any, the largest window in the middle.
+    """
+    height, width = frames.shape[1:3]
+    for _ in range(10):
+        pixels = height * width * generator.uniform(*area)
+        ratio = math.exp(generator.uniform(math.log(aspect[0]), math.log(aspect[1])))
+        h, w = round(math.sqrt(pixels / ratio)), round(math.sqrt(pixels * ratio))
+        if 0 < h <= height and 0 < w <= width:
+            top, left = (int(generator.integers(room + 1)) for room in (height - h, width - w))
+            break
+    else:
+        h, w = min(height, round(width / aspect[0])), min(width, round(height * aspect[1]))
+        top, left = (height - h) // 2, (width - w) // 2
+    return resize(frames[:, top : top + h, left : left + w], (crop, crop))
 
 
 def random_flip(frames: Frames, generator: np.random.Generator, *, enabled: bool = True) -> Frames:

@@ -32,7 +32,7 @@ def to_cells(image: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.
 
 
 def centre(rows: int, columns: int) -> NDArray[np.float32]:
-    """Largest in the middle, falling with the distance from it in shares of the sides; [rows, columns]."""
+    """Largest in the middle, falling with the distance from it in fractions of the sides; [rows, columns]."""
     row, column = np.mgrid[:rows, :columns]
     distance = np.hypot((row + 0.5) / rows - 0.5, (column + 0.5) / columns - 0.5)
     return np.asarray(1 - distance, np.float32)

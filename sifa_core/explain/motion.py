@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Maps = NDArray[np.float32]
 
 FLOOR = 0.02
-"""Share of its maximum that every map has at least, so that no single layer can blot out a place."""
+"""Fraction of its maximum that every map has at least, so that no single layer can blot out a place."""
 SMOOTH = 1.5
 """Cells; standard deviation of the Gaussian that the logarithm of all maps together is smoothed with."""
 NEIGHBOURS = 0.5

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sifa_core.layers.temporal import TemporalConfig, register_temporal
 
-SHARE = 8
+EVERY = 8
 """One channel in so many moves each way (the original's best)."""
 
 
@@ -23,7 +23,7 @@ class TemporalShift(nn.Module):
 
     def __init__(self, channels: int, config: TemporalConfig) -> None:
         super().__init__()
-        self.moved = min(max(channels // SHARE, 1), channels // 2)
+        self.moved = min(max(channels // EVERY, 1), channels // 2)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
         """[B*T, C, H, W], T = `frames` -> the same shape."""

@@ -21,7 +21,9 @@ from sifa_core.models.base import VideoModel
 from sifa_core.models.hub import download
 from sifa_core.models.weights_file import check_fit, read_weights
 
-IMAGENET = "imagenet"
+IMAGENET, IMAGENET22K = "imagenet", "imagenet22k"
+FROM_HUB = (IMAGENET, IMAGENET22K)
+"""What `weights` may say instead of a file: the image network trained on ImageNet-1K, or on all 22,000 classes."""
 INFLATIONS = ("central", "mean")
 
 
@@ -45,10 +47,20 @@ SOURCES = {
     "sifa_transformer_t": Source("timm/swin_tiny_patch4_window7_224.ms_in1k"),
     "sifa_transformer_s": Source("timm/swin_small_patch4_window7_224.ms_in1k"),
     "sifa_transformer_b": Source("timm/swin_base_patch4_window7_224.ms_in1k"),
+    "sifa_transformer_l": Source("timm/swin_large_patch4_window7_224.ms_in22k_ft_in1k"),
 }
 """Model name -> its image network. For ResNets torchvision's first weights (plain recipe, 76.1 and 77.4 % top-1): the
 start that the networks of the paper's time had; recipes with heavier regularisation score higher on ImageNet, yet
-their features are not known to be the better start for video. For Swin its authors' weights of ImageNet-1K."""
+their features are not known to be the better start for video. For Swin its authors' weights of ImageNet-1K, of which
+-L has only such as were trained on ImageNet-22K before."""
+
+SOURCES_22K = {
+    f"sifa_transformer_{size}": Source(f"timm/swin_{name}_patch4_window7_224.ms_in22k")
+    for size, name in {"t": "tiny", "s": "small", "b": "base", "l": "large"}.items()
+}
+"""Model name -> its image network trained on ImageNet-22K, the start of Video-Swin's 82.7 % in the paper's Table 2."""
+
+_BY_WEIGHTS = {IMAGENET: SOURCES, IMAGENET22K: SOURCES_22K}
 
 _DISPENSABLE = ("patch_embed.norm.",)
 """What a network may do without although its image network has it: `patch_norm=False` of SIFA-Transformer."""
@@ -64,12 +76,13 @@ _COUNTER = "num_batches_tracked"
 def starting_fields(name: str, weights: str | Path) -> Mapping[str, Any]:
     """Fields that the model `name` takes for a start from `weights` unless the caller names them.
 
-    Raises ConfigError if there are no ImageNet weights for this model.
+    Raises ConfigError if there are no such weights for this model.
     """
+    there = _BY_WEIGHTS.get(str(weights), {})
+    if str(weights) in FROM_HUB and name not in there:
+        raise ConfigError(f"There are no weights {str(weights)!r} for {name}; there are for {', '.join(there)}.")
     if name in SOURCES:
         return SOURCES[name].fields
-    if str(weights) == IMAGENET:
-        raise ConfigError(f"There are no ImageNet weights for {name}; there are for {', '.join(SOURCES)}.")
     return _GATED if name.startswith("sifa_net") else {}
 
 
@@ -82,7 +95,7 @@ def initialise_from_images(model: VideoModel, weights: str | Path, inflate: str)
 
     Args:
         model: a freshly built network.
-        weights: "imagenet" for the Hub, or a file in timm's, torchvision's or the Swin authors' naming.
+        weights: "imagenet" or "imagenet22k" for the Hub, or a file in timm's, torchvision's or Swin's own naming.
         inflate: "central" or "mean".
 
     Raises:
@@ -90,8 +103,8 @@ def initialise_from_images(model: VideoModel, weights: str | Path, inflate: str)
         CheckpointError: the weights cannot be had or do not fit; unmatched keys are listed.
     """
     check_choice("inflate", inflate, INFLATIONS)
-    from_hub = str(weights) == IMAGENET
-    source = SOURCES[model.info.name].repository if from_hub else Path(weights).name
+    from_hub = str(weights) in FROM_HUB
+    source = _BY_WEIGHTS[str(weights)][model.info.name].repository if from_hub else Path(weights).name
     state, metadata = read_weights(download(source) if from_hub else Path(weights))
     if "config" in metadata:
         raise CheckpointError(f"{source} holds a video network of this project, not an image network; use load_model.")

@@ -37,6 +37,7 @@ TRANSFORMERS: dict[tuple[int, tuple[int, ...]], str] = {
     (96, (2, 2, 6, 2)): "sifa_transformer_t",
     (96, (2, 2, 18, 2)): "sifa_transformer_s",
     (128, (2, 2, 18, 2)): "sifa_transformer_b",
+    (192, (2, 2, 18, 2)): "sifa_transformer_l",
 }
 """Width and blocks by stage -> the model; of others, -S with these."""
 

@@ -2,6 +2,9 @@
 
 `load_model("hf://user/repo")` reads what `push_to_hub` writes: `model.safetensors` alone holds everything; the other
 files are for people and for other programs.
+
+The Hub client's own mixin is not used: it stores a constructor's arguments in a second file and makes loading a method
+of each class, where one file has to tell the architecture, the labels and the training, from a path as from the Hub.
 """
 
 from __future__ import annotations

@@ -56,11 +56,11 @@ def create_model(
     Args:
         name: one of `model_names()`.
         preset: a named set of fields to start from, one of `preset_names(name)`.
-        weights: "imagenet" fetches the matching image network (`sifa_core.models.imagenet.SOURCES`) from the Hugging
-            Face Hub; a path reads it from a .safetensors or .pth file in the naming of timm, torchvision or, for Swin,
-            its authors. SIFA-Net then has `gate="channel"`, so that it starts as that network frame by frame, unless
-            the fields name a gate or there is another preset. What was not matched is in
-            `model.info.facts["start"]`.
+        weights: "imagenet" and, for Swin, "imagenet22k" fetch the matching image network (see
+            `sifa_core.models.imagenet`) from the Hugging Face Hub; a path reads it from a .safetensors or .pth file in
+            the naming of timm, torchvision or, for Swin, its authors. SIFA-Net then has `gate="channel"`, so that it
+            starts as that network frame by frame, unless the fields name a gate or there is another preset. What was
+            not matched is in `model.info.facts["start"]`.
         inflate: how the image stem is spread over the frames that ours merges: "central" or "mean".
         fields: fields of the model's configuration, e.g. `num_classes=400, temporal="none", kernel_size=5`.
 

@@ -185,3 +185,9 @@ def sifa_transformer_s(**fields: object) -> SifaTransformer:
 def sifa_transformer_b(**fields: object) -> SifaTransformer:
     """SIFA-Transformer with a Swin-B."""
     return _build("sifa_transformer_b", {"layers": (2, 2, 18, 2), "width": 128, "drop_path": 0.5}, fields)
+
+
+@register_model(presets=PRESETS)
+def sifa_transformer_l(**fields: object) -> SifaTransformer:
+    """SIFA-Transformer with a Swin-L."""
+    return _build("sifa_transformer_l", {"layers": (2, 2, 18, 2), "width": 192, "drop_path": 0.5}, fields)

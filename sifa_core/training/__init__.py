@@ -3,8 +3,11 @@
 from typing import TYPE_CHECKING
 
 from sifa_core.lazy import lazy_names
-from sifa_core.training.config import TrainConfig, load_config
-from sifa_core.training.evaluation import Evaluation, evaluate, evaluate_checkpoint, summary, write_report
+from sifa_core.training.config import TrainConfig
+from sifa_core.training.evaluation import evaluate, evaluate_checkpoint
+from sifa_core.training.recipe import load_config
+from sifa_core.training.report import summary, write_report
+from sifa_core.training.result import Evaluation
 
 if TYPE_CHECKING:
     from sifa_core.training.loop import TrainingError, TrainResult, train

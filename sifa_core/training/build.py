@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sifa_core.errors import CheckpointError, ConfigError
 from sifa_core.layers import SIFA
 from sifa_core.models import create_model, load_model
 from sifa_core.models.base import VideoModel
-from sifa_core.models.imagenet import IMAGENET, has_own_start
+from sifa_core.models.imagenet import FROM_HUB, has_own_start
 from sifa_core.models.official import official_architecture
+from sifa_core.models.resnet import Bottleneck
+from sifa_core.models.swin import SwinBlock
 from sifa_core.models.weights_file import ENDINGS, check_fit, read_weights
 from sifa_core.training.config import TrainConfig
 
@@ -22,14 +26,14 @@ from sifa_core.training.config import TrainConfig
 def build_model(config: TrainConfig, labels: tuple[str, ...]) -> VideoModel:
     """An untrained or initialised network with the data set's classes.
 
-    `model.weights` is "imagenet" or a file of an image network, see `create_model`; or a checkpoint of a video network,
-    see `_start_from`. What was and was not taken is in `info.facts["start"]`. Raises ModelError and its subclasses;
-    CheckpointError if the weights cannot be had or do not fit; ConfigError if offsets shall be drawn to the motion
-    towards the next frame in a network that also looks back.
+    `model.weights` is "imagenet", "imagenet22k" or a file of an image network, see `create_model`; or a checkpoint of
+    a video network, see `_start_from`. What was and was not taken is in `info.facts["start"]`. Raises ModelError and
+    its subclasses; CheckpointError if the weights cannot be had or do not fit; ConfigError if offsets shall be drawn to
+    the motion towards the next frame in a network that also looks back.
     """
     data, model = config.data, config.model
     fields = {"num_frames": data.num_frames, "input_size": data.crop, **model.fields, "num_classes": len(labels)}
-    from_images = model.weights == IMAGENET or _is_image_network(model.weights)
+    from_images = model.weights in FROM_HUB or _is_image_network(model.weights)
     network = create_model(model.name, weights=model.weights if from_images else None, **fields)
     if model.weights and not from_images:
         _start_from(network, model.weights)
@@ -75,22 +79,51 @@ def _is_image_network(weights: str) -> bool:
 
 def freeze_statistics(model: nn.Module) -> None:
     """Let batch normalisation use, and keep, the statistics that it has."""
-    for module in _batch_norms(model):
+    for module in batch_norms(model):
         module.eval()
 
 
 @contextmanager
 def keep_statistics(model: nn.Module) -> Iterator[None]:
     """Let a forward in training mode leave the running statistics as they are."""
-    momenta = {module: module.momentum for module in _batch_norms(model)}
-    for module in momenta:
+    before = [(module, module.momentum, module.num_batches_tracked) for module in batch_norms(model)]
+    for module, _, count in before:
         module.momentum = 0.0
+        module.num_batches_tracked = None if count is None else count.clone()
     try:
         yield
     finally:
-        for module, momentum in momenta.items():
-            module.momentum = momentum
+        for module, momentum, count in before:
+            module.momentum, module.num_batches_tracked = momentum, count
 
 
-def _batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+def recompute_blocks(model: nn.Module, recomputing: Callable[[], AbstractContextManager[None]]) -> None:
+    """Let every block be computed anew in the backward, so that only the maps between blocks are kept.
+
+    Statistics of batch normalisation learn from the first of both forwards only. `recomputing` surrounds the second.
+    """
+    for block in model.modules():
+        if isinstance(block, Bottleneck | SwinBlock):
+            block.forward = _recomputed(block, recomputing)  # type: ignore[method-assign]
+
+
+def _recomputed(block: nn.Module, recomputing: Callable[[], AbstractContextManager[None]]) -> Callable[..., Tensor]:
+    forward = block.forward
+
+    @contextmanager
+    def again() -> Iterator[None]:
+        with recomputing(), keep_statistics(block):
+            yield
+
+    def recomputed(x: Tensor, frames: int) -> Tensor:
+        if not torch.is_grad_enabled():
+            return forward(x, frames)
+        contexts = lambda: (nullcontext(), again())  # noqa: E731 - a name would say no more
+        return checkpoint(forward, x, frames, use_reentrant=False, context_fn=contexts)
+
+    return recomputed
+
+
+def batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """All layers of batch normalisation."""
     return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]

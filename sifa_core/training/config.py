@@ -1,4 +1,4 @@
-"""Configuration of a training run: frozen, typed, validated; layers of YAML files and KEY=VALUE texts make one."""
+"""Configuration of a training run: frozen, typed, validated; `recipe.load_config` reads it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import dataclasses
 import functools
 import json
 import math
-import re
 import typing
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from sifa_core.data.augmentation import Augmentation
 from sifa_core.data.motion15.render import LARGEST, SMALLEST
 from sifa_core.errors import ConfigError
-from sifa_core.fields import parse_key_values, unknown_field
+from sifa_core.fields import unknown_field
 
 T = TypeVar("T")
-ENDINGS = (".yaml", ".yml")
+Precision = Literal["no", "fp16", "bf16"]
+"""Number format of a forward: float32, or automatic mixed precision."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class ModelConfig:
     fields: dict[str, Any] = field(default_factory=dict)
     """Fields of the architecture's configuration, e.g. `temporal: none`. The class count follows the data."""
     weights: str = ""
-    """Start: empty for random weights, "imagenet", the file of an image network, or a checkpoint of a video network,
-    which must fit but for heads and temporal modules."""
+    """Start: empty for random weights, "imagenet" or "imagenet22k", the file of an image network, or a checkpoint of a
+    video network, which must fit but for heads and temporal modules."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +106,19 @@ class OptimizerConfig:
     """How it learns."""
 
     name: Literal["sgd", "adamw"] = "sgd"
-    """SGD with Nesterov momentum 0.9, or AdamW."""
+    """SGD with momentum 0.9, or AdamW."""
+    nesterov: bool = True
+    """Whether SGD's momentum is Nesterov's."""
     lr: float = 0.01
     """Peak learning rate."""
     weight_decay: float = 1e-4
-    """Of weights; norms, biases and gates have none."""
+    """Of weights; norms, biases and gates have none unless `decay_vectors` is set."""
+    decay_vectors: bool = False
+    """Weight decay for norms, biases and gates, too."""
+    layer_decay: float = 1.0
+    """Learning rate of a block over that of the next one; below 1 the first blocks learn slowest."""
+    loss_weight: float = 1.0
+    """Factor of the loss of the classes."""
     offset_lr_factor: float = 0.1
     """Learning rate of the offset predictors over that of the rest."""
     offset_penalty: float = 0.0
@@ -130,10 +137,19 @@ class OptimizerConfig:
     """Decay of the moving average of the weights that is evaluated and saved; 0 for none."""
     freeze_batch_norm: bool = False
     """Keep the statistics of batch normalisation as loaded, for fine-tuning with small batches."""
+    precise_batch_norm: int = 0
+    """Training batches over which the statistics of batch normalisation are measured for validation and checkpoint;
+    0 for the moving average of training."""
 
     def __post_init__(self) -> None:
         _at_least(self, 0, "weight_decay", "offset_lr_factor", "offset_penalty")
-        _at_least(self, 0, "freeze_offsets_steps", "warmup_steps", "clip_norm")
+        _at_least(self, 0, "freeze_offsets_steps", "warmup_steps", "clip_norm", "precise_batch_norm")
+        if not 0 < self.layer_decay <= 1:
+            raise ConfigError(f"optimizer.layer_decay={self.layer_decay} is not possible; it lies above 0, up to 1.")
+        if not 0 < self.loss_weight < math.inf:
+            raise ConfigError(f"optimizer.loss_weight={self.loss_weight} is not possible; it is a number above 0.")
+        if self.precise_batch_norm and self.freeze_batch_norm:
+            raise ConfigError("optimizer.precise_batch_norm is not possible with freeze_batch_norm, which keeps them.")
         if not 0 < self.lr < math.inf:
             raise ConfigError(f"optimizer.lr={self.lr} is not possible; it is a finite number above 0.")
         for name in ("label_smoothing", "ema_decay"):
@@ -155,8 +171,10 @@ class RunConfig:
     """Batches to an optimizer step."""
     seed: int = 0
     """Seed of initialisation, order and dropout."""
-    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
+    mixed_precision: Precision = "no"
     """Number format of the forward pass."""
+    checkpointing: bool = False
+    """Compute each block anew in the backward instead of keeping what it computed: less memory, a third more time."""
     sync_batch_norm: bool = False
     """Share batch statistics between processes (GPUs only)."""
     log_every: int = 10
@@ -179,72 +197,25 @@ class TrainConfig:
 
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    augment: Augmentation = field(default_factory=Augmentation)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:
         if self.optimizer.offset_target == "motion" and self.data.kind != "motion15":
             raise ConfigError("optimizer.offset_target=motion needs data.kind=motion15, whose true motion is known.")
+        if self.optimizer.offset_target == "motion" and self.augment.mixes:
+            raise ConfigError("optimizer.offset_target=motion is not possible with mixed clips: they move twice.")
+        if self.data.kind == "motion15" and self.augment.is_for_files:
+            raise ConfigError(
+                "augment is for clips from files, but for mixup and cutmix; motion15 draws its own light and blur."
+            )
 
 
 def _at_least(config: Any, least: int, *names: str) -> None:
     for name in names:
         if not least <= getattr(config, name) < math.inf:
             raise ConfigError(f"{name}={getattr(config, name)} is not possible; it is a number of at least {least}.")
-
-
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """Read a recipe and what is laid over it.
-
-    Args:
-        path: a YAML file. `base: FILE` in it names another, beside it, that it builds on. A value may refer to others:
-            `${data.num_frames}`, `${divide:512,${data.num_frames}}`; they are read when all layers are there.
-        overrides: texts of the form KEY=VALUE (see `sifa_core.fields`) and further YAML files; the later one counts.
-
-    Raises ConfigError for an unreadable file, an unknown field, or a value of the wrong type or outside its range.
-    """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    OmegaConf.register_resolver("divide", _divide, replace=True)
-    layers = [to_dict(TrainConfig()), _read(Path(path))]
-    layers += [_read(Path(text)) if text.endswith(ENDINGS) else parse_key_values([text]) for text in overrides]
-    try:
-        content = OmegaConf.to_container(OmegaConf.merge(*layers), resolve=True)
-    except OmegaConfBaseException as error:
-        reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", str(error).splitlines()[0]).rstrip(".")
-        raise ConfigError(f"The configuration {path} cannot be completed: {reason}.") from error
-    return from_dict(TrainConfig, content)
-
-
-def _read(path: Path, above: tuple[Path, ...] = ()) -> Any:
-    """The content of a file over that of the files that it builds on; `above` are those that build on it."""
-    import yaml
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        content: Any = OmegaConf.load(path)
-    except OSError as error:
-        raise ConfigError(f"The configuration {path} cannot be read: {error.strerror or error}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
-        raise ConfigError(f"The configuration {path} is not valid YAML.") from error
-    if not OmegaConf.is_dict(content):
-        raise ConfigError(f"The configuration {path} must be a set of keys and values.")
-    base = content.pop("base", None)
-    if base is None:
-        return content
-    file = path.parent / str(base)
-    if file in (path, *above):
-        raise ConfigError(f"The configuration {path} builds on itself.")
-    return OmegaConf.merge(_read(file, (path, *above)), content)
-
-
-def _divide(number: int, by: int) -> int:
-    """`${divide:number,by}` in a recipe, for counts that follow from others."""
-    if number % by:
-        raise ConfigError(f"{number} does not divide by {by}; name the value that follows from it in the recipe.")
-    return number // by
 
 
 def from_dict(kind: type[T], content: Any, where: str = "") -> T:

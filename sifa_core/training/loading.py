@@ -43,7 +43,15 @@ def training_data(config: TrainConfig, world: int = 1) -> ClipDataset:
             between=data.between_steps * group * config.run.accumulation,
             with_motion=config.optimizer.offset_target == "motion",
         )
-    view = datasets.View(data.num_frames, data.stride, data.crop, data.short_sides, data.flip, seed=config.run.seed)
+    view = datasets.View(
+        data.num_frames,
+        data.stride,
+        data.crop,
+        data.short_sides,
+        data.flip,
+        seed=config.run.seed,
+        augmentation=config.augment,
+    )
     return datasets.open_dataset(
         data.kind, data.train, root=data.root, labels=data.labels, view=view, frames=data.frames
     )
@@ -62,6 +70,12 @@ def validation_data(
     return datasets.open_dataset(
         data.kind, data.val, root=data.root, labels=data.labels, view=view, names=names, frames=data.frames
     )
+
+
+WAITING_BYTES = 2**31
+"""What batches that workers have made, or are making, may take: thirty views of 64 frames at 256 pixels are 0.38 GB."""
+PREFETCH = 4
+"""Batches that each worker has ready, at most."""
 
 
 class EndlessSampler(Sampler[list[tuple[int, int]]]):
@@ -110,24 +124,32 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
     """Every sample once, in order, divided over the processes; for evaluation."""
 
     def __init__(self, length: int, batch: int, rank: int = 0, world: int = 1) -> None:
-        self.length, self.batch, self.rank, self.world = length, batch, rank, world
+        self.batch = batch
+        self._mine = range(rank, length, world)
+
+    @property
+    def samples(self) -> int:
+        """How many are this process's."""
+        return len(self._mine)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        mine = range(self.rank, self.length, self.world)
-        for first in range(0, len(mine), self.batch):
-            yield [(index, index) for index in mine[first : first + self.batch]]
+        for first in range(0, self.samples, self.batch):
+            yield [(index, index) for index in self._mine[first : first + self.batch]]
 
     def __len__(self) -> int:
-        mine = len(range(self.rank, self.length, self.world))
-        return -(-mine // self.batch)
+        return -(-self.samples // self.batch)
 
 
-def make_loader(dataset: ClipDataset, sampler: Sampler[list[tuple[int, int]]], workers: int) -> DataLoader[Batch]:
-    """Batches drawn by `workers` processes, in order.
+def make_loader(
+    dataset: ClipDataset, sampler: Sampler[list[tuple[int, int]]], workers: int, batch_bytes: int
+) -> DataLoader[Batch]:
+    """Batches of `batch_bytes` drawn by `workers` processes, in order; by fewer where they would take too much memory.
 
     OpenCV runs on one thread from then on, here and in the workers: a worker is one core's worth of work, and a pool of
     threads that is alive while a process forks never answers in the child.
     """
+    waiting = max(1, WAITING_BYTES // batch_bytes)
+    workers = min(workers, waiting)
     if workers:
         cv2.setNumThreads(1)
     return DataLoader(
@@ -135,6 +157,6 @@ def make_loader(dataset: ClipDataset, sampler: Sampler[list[tuple[int, int]]], w
         batch_sampler=sampler,
         num_workers=workers,
         collate_fn=collate,
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=min(PREFETCH, waiting // workers) if workers else None,
         generator=torch.Generator(),  # its own: the shared one belongs to dropout, which a resumed run must repeat
     )

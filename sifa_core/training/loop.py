@@ -16,8 +16,8 @@ import torch
 from sifa_core.data.datasets import Failures
 from sifa_core.models.heads import summed_loss
 from sifa_core.training.config import TrainConfig
-from sifa_core.training.evaluation import Evaluation
 from sifa_core.training.optimizer import set_learning_rate
+from sifa_core.training.result import Evaluation
 from sifa_core.training.run import Run, TrainingError
 
 
@@ -52,11 +52,13 @@ def train(config: TrainConfig, *, quiet: bool = False, stop_after: int | None = 
     criterion = torch.nn.CrossEntropyLoss(label_smoothing=config.optimizer.label_smoothing)
     for batch in run.batches():
         clips, labels, weight = run.inputs(batch)
+        clips, targets = run.mixed(clips, labels)
         set_learning_rate(optimizer, progress.step, config.run.steps, config.optimizer)
         with accelerator.accumulate(model), run.batch_statistics(weight):
             with accelerator.autocast():
                 logits = model(clips).float()
-                loss = weight * (summed_loss(logits, labels, criterion) + run.offset_loss(batch.motion))
+                learnt = config.optimizer.loss_weight * summed_loss(logits, targets, criterion)
+                loss = weight * (learnt + run.offset_loss(batch.motion))
             if not torch.isfinite(loss):
                 raise TrainingError(f"The loss is {loss.item()} at step {progress.step}; try a lower learning rate.")
             accelerator.backward(loss)  # scaled under fp16, and divided by the batches that are accumulated

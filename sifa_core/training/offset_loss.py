@@ -9,6 +9,8 @@ Legend: B clips, T feature frames, N = B*T or B*(T-1) pairs, K taps, H x W cells
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -34,12 +36,22 @@ class OffsetLoss:
     def __init__(self, model: nn.Module, weight: float) -> None:
         self.weight = weight
         self._offsets: list[Tensor] = []
+        self._is_paused = False
         for module in model.modules() if weight > 0 else ():
             if isinstance(module, InterFrameAttention):
                 module.register_forward_hook(self._remember)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not look at forwards meanwhile."""
+        self._is_paused = True
+        try:
+            yield
+        finally:
+            self._is_paused = False
+
     def _remember(self, module: nn.Module, inputs: tuple[Tensor, Tensor, Tensor], output: Any) -> None:
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() and not self._is_paused:
             self._offsets.append(inputs[2].float())
 
     def __call__(self, motion: Tensor | None = None) -> Tensor | float:

@@ -18,8 +18,9 @@ from sifa_core.inference import VIEWS, predict, predict_video
 from sifa_core.models import load_model, save_checkpoint
 from sifa_core.models.base import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
-from sifa_core.training.evaluation import TEST_CLIPS, Evaluation, evaluate_checkpoint
+from sifa_core.training.evaluation import TEST_CLIPS, evaluate_checkpoint
 from sifa_core.training.offset_accuracy import offset_report
+from sifa_core.training.result import Evaluation
 
 CONTROL_CLIPS = 600
 OFFSET_CLIPS = 200
@@ -34,7 +35,7 @@ sprites and photographs. It has never seen a real video.{history}
 
 ## Accuracy
 
-**{accuracy} top-1**, chance being 6.7 %. {protocol}.
+**{accuracy} top-1, {top5} top-5**, chance being 6.7 and 33.3 %. {protocol}.
 No sprite and no background of the test split is in any other split.
 
 | speed, cells of res4 (16 pixels) per feature frame (4 frames) | clips | top-1 |
@@ -169,6 +170,7 @@ def _card(
         seed=training.get("data", {}).get("seed", 0),
         history=f"\n\n{history}" if history else "",
         accuracy=_percent(result.accuracy),
+        top5=_percent(result.top5),
         protocol=result.protocol,
         speeds=_rows([key, row["clips"], _percent(row["accuracy"])] for key, row in result.by_speed.items()),
         classes=_rows([label, _percent(value)] for label, value in result.per_class.items()),

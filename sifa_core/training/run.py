@@ -5,12 +5,12 @@ Legend: B clips of a process's batch, T frames of H x W pixels.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
 from accelerate.utils import gather_object, set_seed  # type: ignore[import-untyped]
@@ -23,13 +23,19 @@ from sifa_core.errors import ConfigError, SifaError
 from sifa_core.models import save_checkpoint
 from sifa_core.models.base import VideoModel
 from sifa_core.models.heads import average_heads
-from sifa_core.training.build import build_model, freeze_statistics, keep_statistics
-from sifa_core.training.config import TrainConfig, load_config, to_dict
-from sifa_core.training.evaluation import Evaluation, evaluate, writable_folder, write_report
+from sifa_core.training.build import build_model, freeze_statistics, keep_statistics, recompute_blocks
+from sifa_core.training.config import TrainConfig, to_dict
+from sifa_core.training.evaluation import evaluate
 from sifa_core.training.loading import EndlessSampler, make_loader, training_data, validation_data
+from sifa_core.training.mixing import mix
 from sifa_core.training.offset_loss import OffsetLoss
 from sifa_core.training.optimizer import build_optimizer
+from sifa_core.training.precise import with_measured_statistics
+from sifa_core.training.recipe import load_config
+from sifa_core.training.report import writable_folder, write_report
+from sifa_core.training.result import Evaluation
 from sifa_core.training.run_logger import RunLogger
+from sifa_core.training.sharing import Share
 from sifa_core.training.state import CONFIG, Progress, check_config, claim_folder, latest_state, save_state
 
 MOST_BROKEN = 100
@@ -70,6 +76,8 @@ class Run:
         if run.sync_batch_norm:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         self.offset_loss = OffsetLoss(network, learn.offset_penalty)
+        if run.checkpointing:
+            recompute_blocks(network, self.offset_loss.paused)
         self.model, self.optimizer = self.accelerator.prepare(network, build_optimizer(network, learn))
         set_seed(run.seed + self.accelerator.process_index)  # dropout differs between processes; initial weights do not
         self._resume()
@@ -82,9 +90,11 @@ class Run:
         self.model.train()
         if learn.freeze_batch_norm:
             freeze_statistics(self.model)
-        self._sums = torch.zeros(3, device=device)  # loss, hits and clips since the last log line
+        self._sums = torch.zeros(4, device=device)  # loss, top-1 and top-5 hits, clips since the last log line
         self._recent = Failures()  # what this process met since the last state
+        self._number = 0  # of the current batch in the run
         self._result: Evaluation | None = None
+        self._measured: tuple[int, VideoModel] | None = None  # the step, and the network with precise statistics
 
     def _resume(self) -> None:
         """Go on from the folder's last state, if there is one of this run and it shall."""
@@ -102,17 +112,10 @@ class Run:
 
         Raises TrainingError where too many on end have no clip, because every file of theirs is broken.
         """
-        run, accelerator = self.config.run, self.accelerator
-        sampler = EndlessSampler(
-            len(self.dataset),
-            run.batch,
-            seed=run.seed,
-            start=self.progress.step * run.accumulation,
-            rank=accelerator.process_index,
-            world=accelerator.num_processes,
-        )
-        broken = 0
-        for batch in make_loader(self.dataset, sampler, self.config.data.workers) if not self.is_done else ():
+        run = self.config.run
+        start, broken = self.progress.step * run.accumulation, 0
+        for number, batch in enumerate(self._loader(start, None) if not self.is_done else (), start):
+            self._number = number
             self._recent.add(batch.failures)
             broken = 0 if len(batch.labels) else broken + 1
             if broken == min(MOST_BROKEN, run.steps * run.accumulation):
@@ -121,6 +124,20 @@ class Run:
             yield batch
             if self.progress.step == run.steps:
                 return
+
+    def _loader(self, start: int, batches: int | None) -> Iterable[Batch]:
+        """`batches` of this process from number `start` on; None for no end."""
+        run, accelerator = self.config.run, self.accelerator
+        sampler = EndlessSampler(
+            len(self.dataset),
+            run.batch,
+            seed=run.seed,
+            start=start,
+            batches=batches,
+            rank=accelerator.process_index,
+            world=accelerator.num_processes,
+        )
+        return make_loader(self.dataset, sampler, self.config.data.workers, run.batch * self.dataset.sample_bytes)
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor, bool]:
         """Clips [B, 3, T, H, W] and labels [B] on the device, and whether the batch counts.
@@ -135,6 +152,11 @@ class Run:
         video = normalize(clips[:, 0].to(device, non_blocking=True), self.info.mean, self.info.std)
         return video, labels.to(device, non_blocking=True), len(batch.labels) > 0
 
+    def mixed(self, clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The clips and what they are to be learnt as, see `mixing.mix`; drawn by the batch's place in the run."""
+        place = [self.config.run.seed, 5, self.accelerator.process_index, self._number]
+        return mix(clips, labels, len(self.dataset.labels), self.config.augment, np.random.default_rng(place))
+
     def batch_statistics(self, counts: bool) -> AbstractContextManager[None]:
         """Where batch normalisation learns from a batch that counts, and from no other."""
         return nullcontext() if counts else keep_statistics(self.model)
@@ -142,17 +164,19 @@ class Run:
     def count(self, batch: Batch, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add a batch to what the next log line says."""
         clips = torch.tensor(len(batch.labels), device=loss.device)
-        hits = (average_heads(logits).argmax(dim=1) == labels).sum() * (len(batch.labels) > 0)
-        self._sums += torch.stack([loss.detach() * clips, hits, clips])
+        best = average_heads(logits).topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+        hits = (rank.sum() * (len(batch.labels) > 0) for rank in (best[:, 0], best))
+        self._sums += torch.stack([loss.detach() * clips, *hits, clips])
 
     def log(self, norm: float, rate: float) -> None:
         """Say that a step is made, and at every `run.log_every`-th what the steps since the last line were like."""
         if self._logger:
             self._logger.step()
         if self.progress.step % self.config.run.log_every == 0:
-            loss, hits, clips = self.accelerator.reduce(self._sums).tolist()
+            *sums, clips = self.accelerator.reduce(self._sums).tolist()
             if self._logger and clips:
-                self._logger.training(self.progress.step, loss / clips, hits / clips, norm, rate, int(clips))
+                loss, top1, top5 = (value / clips for value in sums)
+                self._logger.training(self.progress.step, loss, top1, top5, norm, rate, int(clips))
             self._sums.zero_()
 
     def is_due(self, every: int) -> bool:
@@ -170,6 +194,7 @@ class Run:
     def save(self) -> None:
         """Write the checkpoint, then a state to resume from: a run that has its last one has nothing left to write."""
         _gather(self._recent, self.failures)
+        self._network()  # all processes measure its statistics together
         if self.accelerator.is_main_process:
             self._save_checkpoint(self.config)
         save_state(self.accelerator, self.folder, self.progress.step)
@@ -188,26 +213,35 @@ class Run:
 
     def _save_checkpoint(self, config: TrainConfig) -> None:
         facts = {"step": self.progress.step, "training": to_dict(config), "metrics": self.progress.metrics}
-        save_checkpoint(self.checkpoint, self._averaged, self._averaged.info.facts | facts)
+        network = self._network()
+        save_checkpoint(self.checkpoint, network, network.info.facts | facts)
 
-    @property
-    def _averaged(self) -> VideoModel:
-        return cast(VideoModel, self.average.module)
+    def _network(self) -> VideoModel:
+        """What is validated and saved: the averaged weights, where wanted with precise batch statistics."""
+        averaged, count = cast(VideoModel, self.average.module), self.config.optimizer.precise_batch_norm
+        if not count:
+            return averaged
+        if self._measured is None or self._measured[0] != self.progress.step:
+            start = max(0, self.progress.step * self.config.run.accumulation - count)
+            videos = (self.inputs(batch)[0] for batch in self._loader(start, count) if len(batch.labels))
+            measured = with_measured_statistics(averaged, videos, lambda x: self.accelerator.reduce(x, "mean"))
+            self._measured = (self.progress.step, measured)
+        return self._measured[1]
 
     def _evaluate(self) -> Evaluation:
         """The averaged weights on the validation split, shared by all processes."""
-        data, accelerator = self.config.data, self.accelerator
+        data, part = self.config.data, Share(self.accelerator.process_index, self.accelerator.num_processes)
         views = f"{data.num_frames} frames, 1 clip x 1 crop of {data.crop} x {data.crop}"
-        part = evaluate(
-            self._averaged,
-            self.validation_set,
-            batch=self.config.run.batch,
-            workers=data.workers,
-            protocol=f"{data.kind} val, {views}",
-            rank=accelerator.process_index,
-            world=accelerator.num_processes,
+        return part.together(
+            evaluate(
+                self._network(),
+                self.validation_set,
+                batch=self.config.run.batch,
+                workers=data.workers,
+                protocol=f"{data.kind} val, {views}",
+                part=part,
+            )
         )
-        return part if accelerator.num_processes == 1 else _together(accelerator, part)
 
 
 def _average(network: VideoModel, decay: float) -> AveragedModel:
@@ -221,15 +255,3 @@ def _gather(own: Failures, whole: Failures) -> None:
     for counts in gather_object([dict(own.counts)]):
         whole.counts.update(counts)
     own.counts.clear()
-
-
-def _together(accelerator: Accelerator, part: Evaluation) -> Evaluation:
-    """The evaluation of all processes from each one's part."""
-    failures = Failures()
-    _gather(part.failures, failures)
-    confusion, speeds, loss = (
-        accelerator.reduce(torch.as_tensor(own, device=accelerator.device)).cpu()
-        for own in (part.confusion, part.speeds, part.loss * part.count)
-    )
-    mean = loss.item() / max(1, int(confusion.sum()))
-    return dataclasses.replace(part, confusion=confusion.numpy(), speeds=speeds.numpy(), loss=mean, failures=failures)

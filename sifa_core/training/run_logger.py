@@ -11,7 +11,8 @@ from typing import Any
 from tqdm import tqdm
 
 from sifa_core.files import write_atomically
-from sifa_core.training.evaluation import Evaluation, summary
+from sifa_core.training.report import summary
+from sifa_core.training.result import Evaluation
 
 LOG = "log.jsonl"
 """File of a run's folder with a line for every validation and every `run.log_every` steps."""
@@ -51,16 +52,18 @@ class RunLogger:
         """One optimizer step is done."""
         self._bar.update()
 
-    def training(self, step: int, loss: float, accuracy: float, norm: float, rate: float, clips: int) -> None:
-        """Means over the steps since the last call: loss, top-1, gradient norm, learning rate; `clips` seen in them."""
+    def training(self, step: int, loss: float, top1: float, top5: float, norm: float, rate: float, clips: int) -> None:
+        """Means over the steps since the last call: loss, accuracies; gradient norm, learning rate; `clips` in them."""
         now = time.perf_counter()
         speed, self._clock = clips / max(now - self._clock, 1e-9), now
-        self._write(step, "train", loss=loss, top1=accuracy, grad_norm=norm, lr=rate, clips_per_s=speed)
-        self._bar.set_postfix_str(f"loss {loss:.3f}, top-1 {100 * accuracy:.1f} %, {speed:.1f} clips/s")
+        self._write(step, "train", loss=loss, top1=top1, top5=top5, grad_norm=norm, lr=rate, clips_per_s=speed)
+        self._bar.set_postfix_str(
+            f"loss {loss:.3f}, top-1 {100 * top1:.1f} %, top-5 {100 * top5:.1f} %, {speed:.1f} clips/s"
+        )
 
     def validation(self, step: int, result: Evaluation) -> None:
         """The outcome of a validation."""
-        self._write(step, "val", loss=result.loss, top1=result.accuracy)
+        self._write(step, "val", loss=result.loss, top1=result.accuracy, top5=result.top5)
         if not self._quiet:
             self._bar.write(f"step {step}: {summary(result)}", file=sys.stderr)  # as the bar: results go to stdout
         self._clock = time.perf_counter()

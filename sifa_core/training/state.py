@@ -13,7 +13,8 @@ from accelerate import Accelerator  # type: ignore[import-untyped]
 
 from sifa_core.errors import ConfigError
 from sifa_core.files import write_atomically
-from sifa_core.training.config import TrainConfig, load_config, to_dict
+from sifa_core.training.config import TrainConfig, to_dict
+from sifa_core.training.recipe import load_config
 
 STATE = re.compile(r"state-(\d+)")
 CONFIG = "config.yaml"

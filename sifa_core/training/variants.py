@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from sifa_core.errors import ConfigError, SifaError
-from sifa_core.training.config import load_config
 from sifa_core.training.evaluation import TEST_CLIPS, evaluate_checkpoint
 from sifa_core.training.loop import train
+from sifa_core.training.recipe import load_config
 
 Results = dict[str, list[dict[str, Any]]]
 """Variant -> the evaluation of each seed, as `Evaluation.to_dict` makes it."""
@@ -71,9 +71,9 @@ def compare(
 
 
 def table(results: Results) -> str:
-    """Markdown: top-1 in per cent by speed, mean over seeds and, with several, their standard deviation.
+    """Markdown: top-1 in per cent by speed and over all, and top-5.
 
-    The column of clips counts those of all seeds together.
+    Means over seeds, with their standard deviation where there are several; clips of all seeds are counted.
     """
     first = next(iter(results.values()))
     lines = ["| speed | clips | " + " | ".join(results) + " |", "|---" * (2 + len(results)) + "|"]
@@ -84,8 +84,12 @@ def table(results: Results) -> str:
         cells = [_spread([row["accuracy"] for row in rows]) for rows in found.values()]
         count = sum(row["clips"] for row in next(iter(found.values())))
         lines.append(f"| {speed} | {count} | {' | '.join(cells)} |")
-    cells = [_spread([run["top1"] for run in runs]) for runs in results.values()]
-    lines.append(f"| **all** | {sum(run['videos'] for run in first)} | {' | '.join(cells)} |")
+    videos = sum(run["videos"] for run in first)
+    for title, key in (("**all**", "top1"), ("all, top-5", "top5")):
+        if any(key not in run for runs in results.values() for run in runs):
+            continue  # an older evaluation, which has no top-5
+        cells = [_spread([run[key] for run in runs]) for runs in results.values()]
+        lines.append(f"| {title} | {videos} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -18,6 +18,7 @@ from sifa_core import predict_video
 from sifa_core.models import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
 from tests.serving import Served, served
+from tests.test_docs import NEEDS_A_SERVER, ROOT, blocks
 
 CLIP = EXAMPLE_CLIPS / "earth_rotates.mp4"
 
@@ -45,14 +46,14 @@ def test_predict_of_an_example_gives_the_models_own_numbers(client: Client, page
 
 
 def test_predict_of_an_upload_equals_that_of_the_same_example(client: Client, page: Served) -> None:
-    kept = len(page.service.cache)
+    before = len(page.service.cache)
     uploaded = client.predict(handle_file(str(CLIP)), top=15, api_name="/predict")
     example = client.predict(example="earth_rotates", top=15, api_name="/predict")
     assert len(uploaded["predictions"]) == 15
     assert uploaded["clip"]["sha256"] == example["clip"]["sha256"]
     for ours, theirs in zip(uploaded["predictions"], example["predictions"], strict=True):
         assert ours["probability"] == pytest.approx(theirs["probability"], abs=1e-6)
-    assert len(page.service.cache) <= kept + 1  # the example; an API caller's clip is not kept
+    assert len(page.service.cache) <= before + 1  # the example; an API caller's clip is not stored
 
 
 def test_explain_gives_the_analysis_numbers(client: Client, page: Served) -> None:
@@ -66,6 +67,17 @@ def test_explain_gives_the_analysis_numbers(client: Client, page: Served) -> Non
     assert selected["points"][40] == pytest.approx(points.points[40].tolist())
     assert selected["weights"] == pytest.approx(points.weights.tolist())
     assert selected["frame"] == 3
+
+
+def test_the_guide_s_code_runs(page: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = (code for code in blocks(ROOT / "docs" / "api.md", "python") if NEEDS_A_SERVER in code)
+    assert "http://127.0.0.1:7860" in code
+    shutil.copy(CLIP, tmp_path / "clip.mp4")
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("http://127.0.0.1:7860", page.address), found := {})
+    assert len(found["prediction"]["predictions"]) == 5
+    assert found["numbers"]["query"] == {"t": 1, "x": 60, "y": 40, "layer": "res4.1", "levels": 2}
+    assert len(found["numbers"]["sampling_points"]["selected"]["points"]) == 81
 
 
 def test_explain_fills_in_what_is_left_out(client: Client) -> None:

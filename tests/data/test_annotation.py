@@ -317,3 +317,13 @@ def test_litter_by_name():
     assert [is_litter(name) for name in (".a", "._a.mp4", "__MACOSX", "Thumbs.db", "a.mp4", "left")] == [True] * 4 + [
         False
     ] * 2
+
+
+def test_large_pictures_are_made_smaller_as_they_are_read(tmp_path):
+    _pictures(tmp_path / "clip", ["1.png", "2.png"])
+    whole = read_frame_folder(tmp_path / "clip", np.arange)
+    side = min(whole.shape[1:3])
+    small = read_frame_folder(tmp_path / "clip", np.arange, max_short_side=side // 2)
+    assert min(small.shape[1:3]) == side // 2
+    assert small[:, 0, 0].tolist() == whole[:, 0, 0].tolist()
+    assert read_frame_folder(tmp_path / "clip", np.arange, max_short_side=side).shape == whole.shape

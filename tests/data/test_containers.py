@@ -36,7 +36,7 @@ class Kind:
     times: list[float] | None = None
     """Seconds; None for 25 a second."""
     part: float = 1.0
-    """Share of the width, from the left, that carries the number."""
+    """Fraction of the width, from the left, that carries the number."""
     skip: int = 0
     """Frames at the beginning whose number is not looked at."""
     filters: str = ""

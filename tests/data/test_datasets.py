@@ -200,7 +200,7 @@ def test_broken_files_are_left_out_and_named(videos, tmp_path, workers):
     data = open_dataset("list", str(listing), root=str(videos), view=TRAIN)
     failures = Failures()
     seen = 0
-    for batch in make_loader(data, EpochSampler(len(data), 4), workers):
+    for batch in make_loader(data, EpochSampler(len(data), 4), workers, 4 * data.sample_bytes):
         failures.add(batch.failures)
         seen += len(batch.labels)
         assert batch.labels.tolist() == [0, 1]

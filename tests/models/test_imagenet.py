@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from sifa_core.errors import CheckpointError, ConfigError
-from sifa_core.models import create_model, save_checkpoint
+from sifa_core.models import create_model, imagenet, save_checkpoint
 from sifa_core.models.imagenet import SOURCES, resnet_names, swin_names
 
 RESNETS = {"sifa_net_r50": ((3, 4, 6, 3), 25_557_032), "sifa_net_r101": ((3, 4, 23, 3), 44_549_160)}
@@ -15,6 +15,7 @@ SWINS = {
     "sifa_transformer_t": ((2, 2, 6, 2), 96, 28_288_354),
     "sifa_transformer_s": ((2, 2, 18, 2), 96, 49_606_258),
     "sifa_transformer_b": ((2, 2, 18, 2), 128, 87_768_224),
+    "sifa_transformer_l": ((2, 2, 18, 2), 192, 196_532_476),
 }
 """Model -> blocks of its image network, width of Swin, and the published number of parameters."""
 NAMINGS = ("timm", "authors", "torchvision")
@@ -307,7 +308,7 @@ def test_other_mistakes_are_one_sentence(resnet_file, tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", offline)
     with pytest.raises(CheckpointError, match=r"timm/resnet50.tv_in1k cannot be downloaded: The hub cannot be reached"):
         create_model("sifa_net_r50", weights="imagenet", **SMALL)
-    with pytest.raises(ConfigError, match="no ImageNet weights for sifa_net_tiny; there are for sifa_net_r50"):
+    with pytest.raises(ConfigError, match="no weights 'imagenet' for sifa_net_tiny; there are for sifa_net_r50"):
         create_model("sifa_net_tiny", weights="imagenet")
     with pytest.raises(ConfigError, match=r"inflate='half' is not possible; choose one of central, mean"):
         create_model("sifa_net_r50", weights=resnet_file, inflate="half", **SMALL)
@@ -316,3 +317,20 @@ def test_other_mistakes_are_one_sentence(resnet_file, tmp_path, monkeypatch):
     own = save_checkpoint(tmp_path / "own.safetensors", create_model("sifa_net_r50", **SMALL))
     with pytest.raises(CheckpointError, match=r"own.safetensors holds a video network .* use load_model"):
         create_model("sifa_net_r50", weights=own, **SMALL)
+
+
+@pytest.mark.parametrize("name", SWINS)
+def test_swin_may_start_from_the_larger_imagenet(name, monkeypatch):
+    """The repository of the name's own size is asked for, and its head of 21,841 classes left out."""
+    depths, width, _ = SWINS[name]
+    table = {timm: shape for timm, *_, shape in swin_rows(depths, width, classes=21_841) if timm is not None}
+    with torch.device("meta"):
+        asked, state = [], {key: torch.empty(shape) for key, shape in table.items()}
+        monkeypatch.setattr(imagenet, "download", lambda repository: asked.append(repository))
+        monkeypatch.setattr(imagenet, "read_weights", lambda path: (state, {}))
+        model = create_model(name, weights="imagenet22k")
+    size = {"t": "tiny", "s": "small", "b": "base", "l": "large"}[name[-1]]
+    assert asked == [f"timm/swin_{size}_patch4_window7_224.ms_in22k"]
+    assert model.info.facts["start"]["left_out_of_the_file"] == [key for key in table if key.startswith("head.")]
+    with pytest.raises(ConfigError, match="no weights 'imagenet22k' for sifa_net_r50; there are for sifa_t"):
+        create_model("sifa_net_r50", weights="imagenet22k")

@@ -205,11 +205,13 @@ def test_load_model_takes_what_their_training_saves(authors, tmp_path):
         assert torch.equal(value.double(), expected[key].to(value.dtype).double()), key
 
 
-def test_a_transformer_of_theirs_is_recognised():
-    shapes = authors_transformer(128, (2, 2, 18, 2), (4, 8, 16, 32), frames=16, classes=174)
+@pytest.mark.parametrize(("expected", "width"), [("sifa_transformer_b", 128), ("sifa_transformer_l", 192)])
+def test_a_transformer_of_theirs_is_recognised(expected, width):
+    heads = tuple(width // 32 * 2**stage for stage in range(4))
+    shapes = authors_transformer(width, (2, 2, 18, 2), heads, frames=16, classes=174)
     state = {key: torch.full((), 1 / shape[0]).expand(shape) for key, shape in shapes.items()}
     name, fields = official_architecture(state)
-    assert name == "sifa_transformer_b"
+    assert name == expected
     with torch.device("meta"):
         model = create_model(name, **fields)
         assert model.config == create_model(name, preset="official", num_classes=174, num_frames=64).config

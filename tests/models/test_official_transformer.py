@@ -121,6 +121,7 @@ def test_a_converted_checkpoint_computes_what_their_code_does(authors, prefix):
         ("sifa_transformer_t", 96, (2, 2, 6, 2), (3, 6, 12, 24)),
         ("sifa_transformer_s", 96, (2, 2, 18, 2), (3, 6, 12, 24)),
         ("sifa_transformer_b", 128, (2, 2, 18, 2), (4, 8, 16, 32)),
+        ("sifa_transformer_l", 192, (2, 2, 18, 2), (6, 12, 24, 48)),
     ],
 )
 def test_every_name_and_shape_of_a_full_checkpoint_fits(name, width, depths, heads):

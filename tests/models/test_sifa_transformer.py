@@ -158,6 +158,7 @@ def test_placement_of_the_sifa_blocks():
         ("sifa_transformer_t", (2, 2, 6, 2), 96, (3, 6, 12, 24)),
         ("sifa_transformer_s", (2, 2, 18, 2), 96, (3, 6, 12, 24)),
         ("sifa_transformer_b", (2, 2, 18, 2), 128, (4, 8, 16, 32)),
+        ("sifa_transformer_l", (2, 2, 18, 2), 192, (6, 12, 24, 48)),
     ],
 )
 def test_parameters_carry_timms_names(name, depths, width, heads):

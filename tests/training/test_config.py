@@ -9,7 +9,8 @@ import yaml
 
 from sifa_core.errors import ConfigError
 from sifa_core.training.build import build_model
-from sifa_core.training.config import TrainConfig, from_dict, load_config, to_dict
+from sifa_core.training.config import TrainConfig, from_dict, to_dict
+from sifa_core.training.recipe import load_config
 
 
 def write(path, content: str):

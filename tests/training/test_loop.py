@@ -168,13 +168,13 @@ def test_another_run_in_the_folder_is_left_alone(config, tmp_path):
     train(load_config(config, ["run.steps=1"]), quiet=True)
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     with pytest.raises(
-        ConfigError, match=r"another run \(optimizer.lr is 0.01 there, 0.5 here\); name another run.out"
+        ConfigError, match=r"another run \(optimizer.lr is 0.01 there, 0.02 here\); name another run.out"
     ):
-        train(load_config(config, ["run.steps=2", "optimizer.lr=0.5"]), quiet=True)
+        train(load_config(config, ["run.steps=2", "optimizer.lr=0.02"]), quiet=True)
     with pytest.raises(ConfigError, match="model.fields.temporal is None there, 'none' here"):
         train(load_config(config, ["run.steps=2", "model.fields.temporal=none"]), quiet=True)
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    afresh = ["run.steps=1", "optimizer.lr=0.5", "run.resume=false"]
+    afresh = ["run.steps=1", "optimizer.lr=0.02", "run.resume=false"]
     assert load_model(train(load_config(config, afresh), quiet=True).checkpoint).info.facts["step"] == 1
 
 

@@ -14,14 +14,15 @@ from sifa_core.data.datasets import Failures, Item, MotionDataset
 from sifa_core.data.datasets.base import collate
 from sifa_core.data.motion15 import LABELS, MotionConfig
 from sifa_core.data.transforms import normalize
-from sifa_core.errors import CheckpointError, ConfigError
+from sifa_core.errors import CheckpointError, ConfigError, NotFiniteError
 from sifa_core.models import create_model, save_checkpoint
-from sifa_core.training import evaluate, loading, summary, write_report
+from sifa_core.training import evaluate, evaluation, loading, summary, write_report
 from sifa_core.training.build import build_model, freeze_statistics, keep_statistics
 from sifa_core.training.config import OptimizerConfig, TrainConfig, from_dict
-from sifa_core.training.evaluation import Evaluation
 from sifa_core.training.offset_loss import OffsetLoss, distance_from_motion
 from sifa_core.training.optimizer import build_optimizer, cosine, parameter_groups, set_learning_rate
+from sifa_core.training.result import Evaluation, merged
+from sifa_core.training.sharing import Share
 
 
 def test_cosine_with_warmup():
@@ -83,7 +84,7 @@ def test_statistics_are_kept_for_a_while():
         assert torch.equal(model[1].running_mean, before)
     model(video)
     assert not torch.equal(model[1].running_mean, before)
-    assert model[1].momentum == 0.3
+    assert (model[1].momentum, model[1].num_batches_tracked) == (0.3, 1)
 
 
 class Scripted:
@@ -92,6 +93,10 @@ class Scripted:
     labels = ("zero", "one")
     answers = ((0, 0), (0, 0), (0, 1), (1, 1), (1, 0))
     views = 2
+
+    @property
+    def sample_bytes(self) -> int:
+        return self.views * 4 * 8 * 8 * 3
 
     def __len__(self) -> int:
         return 6
@@ -103,7 +108,7 @@ class Scripted:
         label, answer = self.answers[index]
         views = np.full((self.views, 4, 8, 8, 3), 255 if answer else 0, np.uint8)
         views[1:] = 128  # the other views are undecided
-        return Item(views, label, speed=0.3 * index)
+        return Item(views, label, speed=0.3 * index, name=f"{index}.mp4")
 
 
 class Echo(nn.Module):
@@ -134,16 +139,27 @@ def test_evaluation_counts(tmp_path, workers):
     assert dict(result.failures.counts) == {"bad.mp4: broken": 1}
     assert math.isnan(result.directions), "these classes have no opposites"
     assert 0 < result.loss < 10
-    halves = [evaluate(model, Scripted(), batch=2, rank=rank, world=2) for rank in (0, 1)]
-    np.testing.assert_array_equal(halves[0].confusion + halves[1].confusion, result.confusion)
+    parts = [evaluate(model, Scripted(), batch=2, protocol="two views", part=Share(rank, 2)) for rank in (0, 1)]
+    whole = merged(parts)
+    np.testing.assert_array_equal(whole.confusion, result.confusion)
+    assert whole.loss == pytest.approx(result.loss)
+    assert whole.to_dict() | {"loss": 0.0} == result.to_dict() | {"loss": 0.0}
+    assert sorted(whole.videos, key=str) == sorted(result.videos, key=str)
     text = summary(result)
     assert "two views" in text
     assert "60.0 %" in text
     assert "bad.mp4" in text
-    data, page = write_report(result, tmp_path / "report")
+    data, answers, page = write_report(result, tmp_path / "report")
     stored = json.loads(data.read_text())
     assert stored["confusion"] == [[2, 1], [1, 1]]
     assert stored["top1"] == pytest.approx(0.6)
+    rows = [row.split(",") for row in answers.read_text().splitlines()]
+    assert rows[0] == ["video", "class", "predicted", "probability"]
+    assert [row[:3] for row in rows[1:4]] == [
+        ["0.mp4", "zero", "zero"],
+        ["1.mp4", "zero", "zero"],
+        ["2.mp4", "zero", "one"],
+    ]
     html = page.read_text()
     assert "two views" in html
     assert 'src="http' not in html
@@ -342,3 +358,71 @@ def test_a_network_that_looks_back_has_no_one_motion():
     content = {"model": {"fields": {"width": 4, "temporal": "sifa_star"}}, "optimizer": {"offset_target": "motion"}}
     with pytest.raises(ConfigError, match="also looks back"):
         build_model(from_dict(TrainConfig, content), LABELS)
+
+
+def test_top5_counts_the_five_most_probable():
+    """A network that ranks seven classes 6, 5, ..., 0 for every clip; three clips of class 2, one of 1, one of 6."""
+
+    class Ranking(Echo):
+        def forward(self, video):
+            return torch.arange(7.0).expand(len(video), 7)
+
+    class Seven(Scripted):
+        labels = tuple("abcdefg")
+        answers = ((2, 0), (2, 0), (2, 1), (1, 1), (6, 0))
+
+    result = evaluate(Ranking(), Seven(), batch=4)
+    assert (result.accuracy, result.top5) == (0.2, 0.8)
+    assert "top-1 20.0 %, top-5 80.0 % of 5 videos" in summary(result)
+    assert result.to_dict()["top5"] == 0.8
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_answers_that_are_no_numbers_are_an_error_with_a_name(value):
+    class Broken(Echo):
+        def forward(self, video):
+            answer = super().forward(video)
+            answer[3:] = value  # the second view of the second video
+            return answer
+
+    with pytest.raises(NotFiniteError, match=r"^sifa_net_tiny gives values that are not finite for 1\.mp4\.$"):
+        evaluate(Broken(), Scripted(), batch=4)
+    with pytest.raises(NotFiniteError, match=r"try without bf16"):
+        evaluate(Broken(), Scripted(), batch=4, precision="bf16")
+
+
+def test_mixed_precision_reaches_the_forward():
+    """Matrix products are in bfloat16 then, and the figures are nearly the same."""
+    torch.manual_seed(0)
+    model, seen = create_model("sifa_net_tiny", width=8, layers=(1, 1, 1, 1)), []
+    nn.init.normal_(model.fc.weight)
+    model.layer1[0].conv1.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    data = MotionDataset("val", 6, MotionConfig(4, 32, 32))
+    full, half = (evaluate(model, data, batch=6, precision=precision) for precision in ("no", "bf16"))
+    assert seen == [torch.float32, torch.bfloat16]
+    assert half.loss == pytest.approx(full.loss, rel=0.05)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than this machine has cores
+def test_what_waits_for_the_network_is_bounded(monkeypatch):
+    """By memory, not by the number of workers; one batch at least is made."""
+    data, sampler = MotionDataset("val", 6, MotionConfig(4, 32, 32)), loading.EpochSampler(6, 1)
+    monkeypatch.setattr(loading, "WAITING_BYTES", 10 * data.sample_bytes)
+    for workers, batch, expected in (
+        (0, 1, (0, None)),
+        (2, 1, (2, 4)),
+        (8, 1, (8, 1)),
+        (8, 4, (2, 1)),
+        (8, 99, (1, 1)),
+    ):
+        loader = loading.make_loader(data, sampler, workers, batch * data.sample_bytes)
+        assert (loader.num_workers, loader.prefetch_factor) == expected
+
+
+def test_clips_of_one_forward_are_as_many_as_fit(monkeypatch):
+    monkeypatch.setattr(evaluation, "FORWARD_BYTES", 3 * 4 * 4 * 8 * 8 * 3)
+    sizes = []
+    forward = Echo.forward
+    monkeypatch.setattr(Echo, "forward", lambda self, video: sizes.append(len(video)) or forward(self, video))
+    evaluate(Echo(), Scripted())
+    assert sizes == [2] * 5, "three clips fit, and a video has two"

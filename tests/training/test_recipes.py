@@ -122,3 +122,65 @@ def test_own_videos_are_seen_as_large_as_the_shipped_model_saw_its_clips() -> No
     config = load_config(CONFIGS / "own_videos.yaml")
     shipped = load_model(config.model.weights).info
     assert (config.data.crop, config.data.num_frames) == (shipped.input_size, shipped.num_frames)
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (
+            ["kinetics400"],
+            {
+                "run.steps": 40_000,
+                "run.batch": 24,
+                "data.stride": 1,
+                "optimizer.warmup_steps": 625,
+                "optimizer.lr": 0.04,
+            }
+            | {"augment.crop": "resized", "augment.jitter": [0.4, 0.4, 0.4, 0.1], "augment.rand_augment": 0},
+        ),
+        (["kinetics400", "data.num_frames=32"], {"run.steps": 80_000, "run.batch": 12, "optimizer.loss_weight": 4.0}),
+        (["kinetics600"], {"run.steps": 65_000, "model.fields.preset": "official", "run.mixed_precision": "no"}),
+        (
+            ["something_v1"],
+            {"optimizer.lr": 0.02, "optimizer.warmup_steps": 1120, "augment.rand_augment": 2, "augment.magnitude": 27.0}
+            | {"data.flip": False, "augment.jitter": [], "optimizer.clip_norm": 40.0, "optimizer.nesterov": False},
+        ),
+        (["something_v2"], {"optimizer.lr": 0.02, "run.steps": 28_167, "augment.rand_augment": 2}),
+        (
+            ["kinetics400", TRANSFORMER],
+            {"model.weights": "imagenet22k", "data.stride": 2, "run.steps": 60_000, "optimizer.lr": 0.01},
+        ),
+    ],
+    ids=" ".join,
+)
+def test_the_authors_recipe_says_what_they_published(command: list[str], expected: dict[str, Any]) -> None:
+    name, *over = command
+    config = load([str(CONFIGS / f"{name}.yaml"), *over], "recipe=official")
+    found = flat(config)
+    assert {key: found[key] for key in expected} == expected
+    if config.model.name == "sifa_net_r50":
+        assert config.run.batch * config.run.accumulation * 4 * config.data.num_frames == 384 * 16
+    with torch.device("meta"):
+        model = build_model(load([str(CONFIGS / f"{name}.yaml"), *over], "recipe=official", "model.weights="), LABELS)
+    assert model.config.last_frame == "skip"
+
+
+def test_a_recipe_is_chosen_by_its_name(tmp_path: Path) -> None:
+    """Each file's part of it comes right after the file; what the command names counts more than all."""
+    (tmp_path / "base.yaml").write_text(
+        "recipe: a\nrun: {steps: 1}\nrecipes: {a: {}, b: {run: {steps: 2, batch: 2}}}\n"
+    )
+    file = tmp_path / "own.yaml"
+    file.write_text("base: base.yaml\nrecipes: {b: {run: {seed: '${run.steps}'}}}\n")
+    over = tmp_path / "over.yaml"
+    over.write_text("run: {batch: 5}\nrecipes: {b: {optimizer: {lr: 0.5}}}\n")
+    plain, other = load_config(file).run, load_config(file, ["recipe=b"]).run
+    assert (plain.steps, plain.seed) == (1, 0)
+    assert (other.steps, other.batch, other.seed) == (2, 2, 2)
+    whole = load_config(file, ["recipe=b", str(over), "run.steps=7"])
+    assert (whole.run.steps, whole.run.batch, whole.run.seed, whole.optimizer.lr) == (7, 5, 7, 0.5)
+    with pytest.raises(ConfigError, match=r"no recipe 'c' in .*own.yaml; choose one of a, b\."):
+        load_config(file, ["recipe=c"])
+    (tmp_path / "none.yaml").write_text("run: {steps: 1}\n")
+    with pytest.raises(ConfigError, match="no recipe 'a' in .*none.yaml; it has none"):
+        load_config(tmp_path / "none.yaml", ["recipe=a"])

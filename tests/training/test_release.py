@@ -52,7 +52,7 @@ def test_release(tmp_path):
     assert facts["example_clips"][0]["clip"] == "walks"
     assert facts["example_clips"][0]["top3"][0][0] in LABELS
     text = card.read_text()
-    assert f"**{100 * facts['metrics']['top1']:.1f} % top-1**" in text
+    assert f"**{100 * facts['metrics']['top1']:.1f} % top-1, {100 * facts['metrics']['top5']:.1f} % top-5**" in text
     assert "7 steps on 224 clips" in text
     assert "| walks |" in text
     assert "\n\nTrained in two parts.\n\n" in text, "a paragraph of its own"

@@ -35,6 +35,8 @@ class Item:
     """[F,H/8,W/8,2], see MotionSample.cell_motion, where it is known and was asked for."""
     failure: str = ""
     """Name of the file and what is wrong with it; empty if all is well."""
+    name: str = ""
+    """The file, or what else tells the sample from others."""
 
 
 class ClipDataset(Protocol):
@@ -57,6 +59,11 @@ class ClipDataset(Protocol):
         """V of every sample."""
         ...
 
+    @property
+    def sample_bytes(self) -> int:
+        """What the clips of one sample take, [V,T,H,W,3]."""
+        ...
+
     def __len__(self) -> int:
         """Number of samples in an epoch."""
         ...
@@ -77,6 +84,8 @@ class Batch:
     speeds: torch.Tensor
     """float32 [B]."""
     failures: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    """[B]"""
     motion: torch.Tensor | None = None
     """float32 [B,F,H/8,W/8,2] if every sample knows it, see MotionSample.cell_motion."""
 
@@ -84,17 +93,17 @@ class Batch:
 def collate(items: Sequence[Item]) -> Batch:
     """Put items into a batch; those without clips only leave their failure."""
     good = [item for item in items if item.clips is not None]
-    clips = (
-        torch.from_numpy(np.stack([item.clips for item in good if item.clips is not None]))
-        if good
-        else torch.empty(0, dtype=torch.uint8)
-    )
+    arrays = [item.clips for item in good if item.clips is not None]
+    # One sample alone, which may be thirty views of 64 frames, is not copied.
+    stacked = arrays[0][None] if len(arrays) == 1 else np.stack(arrays) if arrays else np.empty(0, np.uint8)
+    clips = torch.from_numpy(stacked)
     motions = [item.motion for item in good if item.motion is not None]
     return Batch(
         clips,
         torch.tensor([item.label for item in good], dtype=torch.int64),
         torch.tensor([item.speed for item in good], dtype=torch.float32),
         tuple(item.failure for item in items if item.failure),
+        tuple(item.name for item in good),
         torch.from_numpy(np.stack(motions)) if motions and len(motions) == len(good) else None,
     )
 

@@ -12,6 +12,7 @@ from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from sifa_core.data.endings import is_litter, is_picture, natural_key
+from sifa_core.data.transforms import resize_short_side
 from sifa_core.errors import BrokenVideoError, ConfigError
 
 Frames = NDArray[np.uint8]
@@ -63,16 +64,26 @@ def frame_files(path: Path, template: str = "") -> list[Path]:
     return [path / name for name in sorted(chosen, key=natural_key)]
 
 
-def read_frame_folder(path: Path, choose: Callable[[int], NDArray[np.int64]], template: str = "") -> Frames:
-    """Chosen frames of a folder of numbered pictures, uint8 [T, H, W, 3]. Raises BrokenVideoError, ConfigError."""
+def read_frame_folder(
+    path: Path, choose: Callable[[int], NDArray[np.int64]], template: str = "", max_short_side: int | None = None
+) -> Frames:
+    """Chosen frames of a folder of numbered pictures, uint8 [T, H, W, 3].
+
+    Where the short side is longer than `max_short_side` each is made smaller as soon as it is read, so that hundreds of
+    large ones fit into memory. Raises BrokenVideoError, ConfigError.
+    """
     files = frame_files(path, template)
     wanted = choose(len(files))
     pictures: dict[int, Frames] = {}
+    shape = None
     for index in sorted(set(wanted.tolist())):
         picture = _read_picture(files[index])
-        if picture is None or (pictures and picture.shape != next(iter(pictures.values())).shape):
+        if picture is None or picture.shape != (shape or picture.shape):
             raise BrokenVideoError(f"The picture {files[index].name} in {path.name} is broken or of another size.")
-        pictures[index] = np.ascontiguousarray(picture[..., ::-1], np.uint8)
+        shape = picture.shape
+        frame = np.ascontiguousarray(picture[..., ::-1], np.uint8)
+        is_larger = max_short_side is not None and min(shape[:2]) > max_short_side
+        pictures[index] = resize_short_side(frame[None], max_short_side or 0)[0] if is_larger else frame
     return np.stack([pictures[index] for index in wanted.tolist()])
 
 

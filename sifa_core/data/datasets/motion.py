@@ -66,6 +66,12 @@ class MotionDataset:
         self.shapes, self.group, self.fresh, self.ramp, self.control = shapes, group, fresh, ramp, control
         self.between, self.skip, self.with_motion = between, skip, with_motion
 
+    @property
+    def sample_bytes(self) -> int:
+        """What the largest clip takes."""
+        shapes = self.shapes or ((self.config.height, self.config.width),)
+        return self.config.num_frames * max(height * width for height, width in shapes) * 3
+
     def __len__(self) -> int:
         return self.size
 
@@ -81,7 +87,8 @@ class MotionDataset:
             config = replace(config, between=1.0)
         number = self.skip + position if self.fresh else index
         sample = render(self.seed, self.split, number, config, cell_motion=self.with_motion)
-        return Item(self._ordered(sample.frames, index)[None], sample.label, sample.speed, sample.cell_motion)
+        clips, name = self._ordered(sample.frames, index)[None], f"{self.split} clip {number}"
+        return Item(clips, sample.label, sample.speed, sample.cell_motion, name=name)
 
     def _ordered(self, frames: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
         if self.control == "shuffled":

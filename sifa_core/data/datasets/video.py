@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sifa_core.data.augmentation import Augmentation, augment
 from sifa_core.data.datasets.base import DatasetError, Item
 from sifa_core.data.datasets.formats import READERS, Listing
 from sifa_core.data.datasets.frame_folder import read_frame_folder, template_pattern
@@ -21,7 +22,14 @@ from sifa_core.data.datasets.names import checked_names, read_names
 from sifa_core.data.decode import read_frames
 from sifa_core.data.limits import DATASET_LIMITS
 from sifa_core.data.sampling import Window, random_segments, random_window, uniform_clips
-from sifa_core.data.transforms import center_crop, random_flip, random_resize_crop, resize_short_side, three_crops
+from sifa_core.data.transforms import (
+    center_crop,
+    random_flip,
+    random_resize_crop,
+    random_resized_crop,
+    resize_short_side,
+    three_crops,
+)
 from sifa_core.errors import ClipError, ConfigError
 
 Frames = NDArray[np.uint8]
@@ -40,7 +48,7 @@ class View:
     short_sides: tuple[int, ...] = ()
     """Least and largest short side before a random crop; empty for the paper's, in proportion to `crop`."""
     flip: bool = True
-    """Mirror half of the training clips."""
+    """Mirror half of the training clips; false where a label names a direction, which then stays what it is."""
     training: bool = True
     """Random window and crop, or `clips` x `crops` fixed ones."""
     clips: int = 1
@@ -49,6 +57,8 @@ class View:
     """Evaluation: 1 (centre) or 3 (left, middle, right, or top to bottom)."""
     seed: int = 0
     """Of everything random."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    """What else is done to training clips."""
 
     def __post_init__(self) -> None:
         if self.crops not in (1, 3):
@@ -93,6 +103,11 @@ class VideoDataset:
         """V of every sample: 1 in training, clips x crops otherwise."""
         return 1 if self.view.training else self.view.clips * self.view.crops
 
+    @property
+    def sample_bytes(self) -> int:
+        """What the clips of one sample take."""
+        return self.views * self.view.num_frames * self.view.crop**2 * 3
+
     def __len__(self) -> int:
         return len(self.entries)
 
@@ -103,7 +118,7 @@ class VideoDataset:
             frames = self._frames(entry.path, rng)
         except ClipError as error:
             return Item(None, failure=f"{entry.path}: {error}")
-        return Item(self._views(frames, rng), entry.label)
+        return Item(self._views(frames, rng), entry.label, name=str(entry.path))
 
     def _frames(self, path: Path, rng: np.random.Generator) -> Frames:
         """All wanted frames, clip after clip."""
@@ -111,9 +126,11 @@ class VideoDataset:
         def choose(timestamps: NDArray[np.float64]) -> Window:
             return Window(self._indices(timestamps, rng), 1)
 
-        if path.is_dir():
-            return read_frame_folder(path, lambda count: self._indices(np.arange(count) / 12, rng), self.frames)
         largest = self.view.short_side_range[1] if self.view.training else self.view.crop
+        if path.is_dir():
+            return read_frame_folder(
+                path, lambda count: self._indices(np.arange(count) / 12, rng), self.frames, max_short_side=largest
+            )
         return read_frames(path, choose, max_short_side=largest, limits=DATASET_LIMITS).frames
 
     def _indices(self, timestamps: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -132,8 +149,13 @@ class VideoDataset:
         """[V, T, crop, crop, 3]"""
         view = self.view
         if view.training:
-            cropped = random_resize_crop(frames, rng, crop=view.crop, short_sides=view.short_side_range)
-            return np.ascontiguousarray(random_flip(cropped, rng, enabled=view.flip))[None]
+            settings, crop = view.augmentation, view.crop
+            if settings.crop == "resized":
+                frames = random_resized_crop(frames, rng, crop=crop, area=settings.area, aspect=settings.aspect)
+            else:
+                frames = random_resize_crop(frames, rng, crop=crop, short_sides=view.short_side_range)
+            frames = augment(frames, rng, settings, keep_directions=not view.flip)
+            return np.ascontiguousarray(random_flip(frames, rng, enabled=view.flip))[None]
         clips = resize_short_side(frames, view.crop)
         crops = three_crops(clips, view.crop) if view.crops == 3 else [center_crop(clips, view.crop)]
         parts = [crop.reshape(view.clips, view.num_frames, *crop.shape[1:]) for crop in crops]

@@ -22,25 +22,25 @@ FEATURE_STEP = 4
 PIXELS_PER_FRAME = CELL / FEATURE_STEP
 """A speed of one cell per feature frame in pixels a frame."""
 SPEED_RANGES = ((0.12, 0.5), (0.5, 1.0), (1.0, 2.0), (2.0, 3.2))
-SPEED_SHARES = (0.22, 0.3, 0.3, 0.18)
+SPEED_FRACTIONS = (0.22, 0.3, 0.3, 0.18)
 """How often a moving object or a panning camera draws its speed from each range."""
 HOLDS = (1, 2, 3, 4)
-HOLD_SHARES = (0.62, 0.18, 0.05, 0.15)
+HOLD_FRACTIONS = (0.62, 0.18, 0.05, 0.15)
 """How many frames one exposure is repeated for: low frame rates, where all motion falls between feature frames."""
 DIRECTIONS = {"left": 180.0, "right": 0.0, "up": -90.0, "down": 90.0}
 SIZES = (0.17, 0.95)
 """Longer side of a moving object as a fraction of the frame's short side."""
 LARGE_SIZES = (0.95, 1.7)
 """The same for objects so near that the frame does not hold them."""
-LARGE_SHARE = 0.15
+LARGE_FRACTION = 0.15
 LEAST_TURNING = 0.22
 """Size, as a fraction of the short side, below which a turn cannot be told."""
 LEAST_LOOMING = 0.28
 """The same for the largest size of an object that comes or goes."""
 SPREAD = 24.0
 """Largest deviation from the named direction, degrees."""
-DRIFT_SHARE = 0.35
-"""Share of the clips of moving objects in which the camera drifts as well, as one held in a hand does."""
+DRIFT_FRACTION = 0.35
+"""Fraction of the clips of moving objects in which the camera drifts as well, as one held in a hand does."""
 DRIFT = 0.4
 """Most that it drifts by, as a fraction of the object's own motion."""
 
@@ -64,7 +64,7 @@ class Plan:
 
 def exposures(rng: np.random.Generator, num_frames: int, between: float = 0.0) -> tuple[Floats, int]:
     """Exposure time of each frame, and how many frames an exposure is held; `between` as in MotionConfig."""
-    hold = int(rng.choice(HOLDS, p=HOLD_SHARES))
+    hold = int(rng.choice(HOLDS, p=HOLD_FRACTIONS))
     frames = np.arange(num_frames)
     phase = int(rng.integers(hold))
     if between > 0 and rng.random() < between:
@@ -79,7 +79,7 @@ def exposures(rng: np.random.Generator, num_frames: int, between: float = 0.0) -
 
 def draw_speed(rng: np.random.Generator, fastest: float) -> float:
     """A speed in cells per feature frame, no more than `fastest`."""
-    low, high = SPEED_RANGES[rng.choice(len(SPEED_RANGES), p=SPEED_SHARES)]
+    low, high = SPEED_RANGES[rng.choice(len(SPEED_RANGES), p=SPEED_FRACTIONS)]
     return float(min(rng.uniform(low, high), rng.uniform(0.75, 1.0) * fastest))
 
 
@@ -124,12 +124,12 @@ def make_plan(
     short = min(height, width)
     pace = _pace(rng, num_frames)
     amplitude = float(rng.uniform(0.2, 2.6) * difficulty) if rng.random() < 0.6 else 0.0
-    smallest, largest = LARGE_SIZES if rng.random() < LARGE_SHARE else SIZES
+    smallest, largest = LARGE_SIZES if rng.random() < LARGE_FRACTION else SIZES
     size = float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))
     velocity, zoom_rate, thing = np.zeros(2), 0.0, None
     if label.startswith("object"):
         thing, travel, size = _object_path(rng, label, pace, size, num_frames, height, width, hold)
-        if rng.random() < DRIFT_SHARE * difficulty:
+        if rng.random() < DRIFT_FRACTION * difficulty:
             angle, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0, DRIFT) * travel / (num_frames - 1)
             velocity = speed * np.array([np.cos(angle), np.sin(angle)])
     elif label == "still":

@@ -13,8 +13,8 @@ from sifa_core.data.motion15.material import Image, Material, load_photo, pyrami
 from sifa_core.data.motion15.motions import Plan
 from sifa_core.data.motion15.sprites import Sprite, choose_sprite
 
-PLAIN_SHARE = 0.1
-"""Share of clips before a made-up background of clouds instead of a photograph."""
+PLAIN_FRACTION = 0.1
+"""Fraction of clips before a made-up background of clouds instead of a photograph."""
 MOST_ENLARGED = 1.8
 """A photograph is not enlarged beyond this unless there is no other way."""
 LEAST_TEXTURE = 9.0
@@ -83,7 +83,7 @@ def make_background(
     low, high = _viewed(plan, height, width)
     views = plan.camera.view(plan.times)
     wide = (high - low)[0] > 2.2 * (high - low)[1]
-    if rng.random() < PLAIN_SHARE:
+    if rng.random() < PLAIN_FRACTION:
         name = "clouds"
         need = np.ceil((high - low) / 2).astype(int) + 4
         levels = pyramid(_clouds(rng, int(need[1]), int(need[0])))

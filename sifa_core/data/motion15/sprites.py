@@ -15,7 +15,7 @@ from sifa_core.data.motion15.material import Image, Material, load_photo, load_s
 from sifa_core.data.motion15.puppets import puppet_poses
 
 KINDS = ("picture", "character", "cut-out", "puppet")
-KIND_SHARES = (0.4, 0.12, 0.24, 0.24)
+KIND_FRACTIONS = (0.4, 0.12, 0.24, 0.24)
 RIPPLES = 6
 """Pictures in the cycle of a rippling sprite."""
 
@@ -113,7 +113,7 @@ def choose_sprite(rng: np.random.Generator, files: Material, turning: bool = Fal
         turning: only things on which a turn can be seen.
         still: one unchanging picture, for things that do not move.
     """
-    kind = KINDS[rng.choice(len(KINDS), p=KIND_SHARES)]
+    kind = KINDS[rng.choice(len(KINDS), p=KIND_FRACTIONS)]
     if kind == "picture":
         file = files.pictures[rng.integers(len(files.pictures))]
         while turning and not turns_visibly(file):

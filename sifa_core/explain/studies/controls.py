@@ -31,7 +31,7 @@ VERDICTS = {
 """What may be said of the prediction if it survives a control, and if it does not."""
 HELD_AND_FROZEN = "does not need motion within a feature frame"
 """What is left to say of a prediction that survives "held" if it survives "frozen", too: it may rest on no motion."""
-SURVIVING_SHARE = 0.5
+SURVIVING_FRACTION = 0.5
 """A prediction survives a control that leaves at least this fraction of its probability."""
 LEAST_CERTAIN = 0.25
 """Probability of the original's class below which there is no prediction to speak of."""
@@ -73,7 +73,7 @@ class Control:
         if self.original < LEAST_CERTAIN:
             return UNCERTAIN
         survives, goes = VERDICTS[self.name]
-        enough = SURVIVING_SHARE * self.original
+        enough = SURVIVING_FRACTION * self.original
         if self.probability < enough:
             return goes
         return HELD_AND_FROZEN if self.name == "held" and self.frozen >= enough else survives

@@ -22,7 +22,7 @@ DEAD_OFFSET = 0.01
 STUCK_FRACTION = 0.05
 """Spread of offsets over places and frames, as a fraction of their mean length, below which they ignore the picture."""
 OUT_OF_FRAME_EXCESS = 0.25
-"""Share of sampling points beyond the picture that the regular grid does not have. A healthy layer stays below 0.15."""
+"""Fraction of sampling points beyond the picture, less that of the regular grid. A healthy layer stays below 0.15."""
 COLLAPSED_ENTROPY = 0.3
 """Of 1: with nine taps, nearly all weight on two of them at most. Trained layers have 0.8 to 0.97."""
 UNIFORM_ENTROPY = 0.995

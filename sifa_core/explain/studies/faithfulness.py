@@ -49,6 +49,9 @@ LEAST_GAIN = 0.1
 SAME_PICTURE = 0.85
 """Rank correlation from which two pictures are nearly the same."""
 
+LITTLE = "There is little to believe"
+UNTRAINED = f"{LITTLE}: this network has not been trained, so it decides nothing."
+
 
 @dataclass(frozen=True)
 class Faithfulness:
@@ -250,12 +253,43 @@ def _judge(
     question = " rather than ".join(f'"{analysis.info.labels[number]}"' for number in classes if number is not None)
     moving, held = (float(deletion["evidence"][end]) for end in (0, -1))
     inside = slice(1, -1)
-    gains = (
+    gain = min(
         float((deletion["random"] - deletion["evidence"])[inside].mean()),
         float((insertion["evidence"] - insertion["random"])[inside].mean()),
     )
-    at_stake = moving - held
     depends = not randomised or randomised["stem"] < SAME_PICTURE
+    objection = _objection(question, moving, held, gain, depends) if analysis.info.is_trained else UNTRAINED
+    headline = objection or f"This picture can be believed: the places that it names decide about {question}."
+    return not objection, [headline, *_reasons(question, deletion, insertion, randomised, other)]
+
+
+def _objection(question: str, moving: float, held: float, gain: float, depends: bool) -> str:
+    """Why the picture is not to be believed; empty if nothing speaks against it."""
+    if moving < LEAST_CERTAIN:
+        return f"{LITTLE}: the network gives {question} {_percent(moving)} only, so it has decided nothing."
+    if moving - held < LEAST_AT_STAKE:
+        return (
+            f"{LITTLE}: with everything held still {question} has {_percent(held)} instead of {_percent(moving)}, so "
+            "the answer hardly rests on motion, and where it lies cannot be tested like this."
+        )
+    if gain < LEAST_GAIN * (moving - held):
+        return (
+            f"Do not believe this picture: for {question} the places that it names matter hardly more than random ones."
+        )
+    if not depends:
+        return "This picture tells nothing about this network: with all weights drawn at random it is nearly the same."
+    return ""
+
+
+def _reasons(
+    question: str,
+    deletion: dict[str, Floats],
+    insertion: dict[str, Floats],
+    randomised: dict[str, float],
+    other: tuple[str, float] | None,
+) -> list[str]:
+    """What was measured, in sentences."""
+    moving, held = deletion["evidence"][0], deletion["evidence"][-1]
     sentences = [
         f"With the tenth of the clip that the picture names held still, the probability of {question} goes from "
         f"{_percent(moving)} to {_percent(deletion['evidence'][NAMED])}; with a random tenth, to "
@@ -278,27 +312,7 @@ def _judge(
             if value >= SAME_PICTURE
             else f'The picture for "{name}" is another ({value:.2f}): it is about the class, too.'
         )
-    little = "There is little to believe"
-    if not analysis.info.is_trained:
-        headline = f"{little}: this network has not been trained, so it decides nothing."
-    elif moving < LEAST_CERTAIN:
-        headline = f"{little}: the network gives {question} {_percent(moving)} only, so it has decided nothing."
-    elif at_stake < LEAST_AT_STAKE:
-        headline = (
-            f"{little}: with everything held still {question} has {_percent(held)} instead of {_percent(moving)}, so "
-            "the answer hardly rests on motion, and where it lies cannot be tested like this."
-        )
-    elif min(gains) < LEAST_GAIN * at_stake:
-        headline = (
-            f"Do not believe this picture: for {question} the places that it names matter hardly more than random ones."
-        )
-    elif not depends:
-        headline = (
-            "This picture tells nothing about this network: with all weights drawn at random it is nearly the same."
-        )
-    else:
-        return True, [f"This picture can be believed: the places that it names decide about {question}.", *sentences]
-    return False, [headline, *sentences]
+    return sentences
 
 
 def _percent(probability: float) -> str:

@@ -28,7 +28,7 @@ class Measure:
 MEASURES = (
     Measure("mean_magnitude", "Length", "Mean length of an offset: how far sampling points were moved.", "cells"),
     Measure(
-        "out_of_frame", "Out of frame", "Share of points beyond the picture, where the network reads zeros.", "%", 0
+        "out_of_frame", "Out of frame", "Fraction of points beyond the picture, where the network reads zeros.", "%", 0
     ),
     Measure("attention_entropy", "Spread", "Entropy of the attention: 100 % all points alike, 0 % all on one.", "%", 0),
     Measure(

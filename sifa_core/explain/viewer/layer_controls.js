@@ -26,7 +26,7 @@ export function createLayerControls(analysis, actions) {
   const count = element("span", { class: "count" });
   const rows = {
     moved: ["Moved by", "Mean distance by which the network moved a point off the regular grid"],
-    outside: ["Outside the picture", "Share of the points that fall outside, where the network reads zeros"],
+    outside: ["Outside the picture", "Fraction of the points that fall outside, where the network reads zeros"],
     spread: ["Attention spread", "100 %: all points count alike; 0 %: one point takes all"],
   };
   const values = {};

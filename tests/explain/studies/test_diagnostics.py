@@ -30,14 +30,14 @@ def analysis(healthy: VideoModel, clip: Clip) -> Explanation:
 
 @pytest.fixture
 def plant(healthy: VideoModel, clip: Clip) -> Plant:
-    """plant(change) applies `change` to the last layer of a copy, analyses and returns the findings by kind."""
+    """plant(change) applies `change` to the last layer of a copy, analyses and returns the diagnostics by kind."""
 
-    def examine_with(change: Callable[[SIFA], None]) -> dict[str, Diagnostic]:
+    def diagnose_with(change: Callable[[SIFA], None]) -> dict[str, Diagnostic]:
         sick = copy.deepcopy(healthy)
         change(list(sick.sifa_layers().values())[-1])
         return kinds(analyze(sick, clip))
 
-    return examine_with
+    return diagnose_with
 
 
 def with_trace(analysis: Explanation, **changes: torch.Tensor) -> Explanation:
@@ -49,7 +49,7 @@ def with_trace(analysis: Explanation, **changes: torch.Tensor) -> Explanation:
 
 
 def kinds(analysis: Explanation) -> dict[str, Diagnostic]:
-    return {finding.kind: finding for finding in diagnose(analysis)}
+    return {diagnostic.kind: diagnostic for diagnostic in diagnose(analysis)}
 
 
 def test_the_shipped_model_has_no_fault(analysis: Explanation):
@@ -144,5 +144,5 @@ def test_an_untrained_model_is_not_blamed_for_its_zeros(clip: Clip):
 
 def test_warnings_are_kept_and_plain(analysis: Explanation):
     assert analysis.warnings() is analysis.warnings()
-    for finding in analysis.warnings():
-        assert set(finding.to_dict()) == {"kind", "severity", "layers", "sentence", "advice"}
+    for diagnostic in analysis.warnings():
+        assert set(diagnostic.to_dict()) == {"kind", "severity", "layers", "sentence", "advice"}
