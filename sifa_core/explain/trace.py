@@ -24,7 +24,7 @@ OFFSET_SOURCES = {
     "difference": "Its offsets come from the difference of the two frames, not from the map of Eq. 5.",
     "next": "Its offsets come from the next frame alone, not from the map of Eq. 5.",
     "conv3d": "Its offsets come from a convolution over the whole clip, not from the map of Eq. 5.",
-    "regular": "It has no offsets: its points are those of the regular grid, and no map moves them.",
+    "regular": "It was built without offsets, so no map moves its points.",
 }
 """What a layer's offsets are computed from, `LayerTrace.offset_source`, in a sentence where it is not Eq. 5."""
 

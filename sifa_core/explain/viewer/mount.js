@@ -9,6 +9,8 @@
  * @property {"auto" | "light" | "dark"} [theme] "auto" follows the page or the system
  * @property {boolean} [embedded] without margins and ground of its own, for pages that have theirs
  * @property {import("./state.js").FetchLayer} [fetchLayer] where the arrays of layers come from that the payload holds back
+ * @property {import("./state.js").FetchEvidence} [fetchEvidence] where pictures of class evidence come from that the
+ *   payload does not hold
  * @property {EventTarget} [keyTarget] where keys are listened to; `root` unless the viewer has the page to itself
  *
  * @typedef {object} Handle
@@ -18,6 +20,7 @@
  * @property {(place: {x: number, y: number} | null) => void} setHover as if the pointer were there; null: nowhere
  * @property {(event: "change" | "hover", listener: (detail: any) => void) => () => void} on returns how to stop;
  *   "hover" tells {t, x, y} of this viewer's own pointer, and null when it leaves
+ * @property {import("./payload.js").EvidenceChoice} firstEvidence the class evidence that is shown when nothing is chosen
  * @property {() => void} destroy
  * @property {Promise<void>} ready when every picture can be drawn
  */
@@ -34,8 +37,8 @@ export function mount(root, payload, options = {}) {
   const emit = (event, detail) => {
     for (const listener of listeners[event]) listener(detail);
   };
-  const { keyTarget = root, fetchLayer, state: start = {} } = options;
-  const open = (shown, state) => createSession(root, shown, { keyTarget, state, emit, fetchLayer });
+  const { keyTarget = root, fetchLayer, fetchEvidence, state: start = {} } = options;
+  const open = (shown, state) => createSession(root, shown, { keyTarget, state, emit, fetchLayer, fetchEvidence });
   root.classList.add("sifa-viewer");
   root.classList.toggle("embedded", Boolean(options.embedded));
   if (options.theme && options.theme !== "auto") root.dataset.theme = options.theme;
@@ -43,9 +46,9 @@ export function mount(root, payload, options = {}) {
 
   return {
     update(next) {
-      const { overlays, opacity, scope, layer, levels } = session.getState();
+      const { overlays, opacity, scope, layer, levels, paper } = session.getState();
       session.destroy();
-      session = open(next, { overlays, opacity, scope, layer, levels });
+      session = open(next, { overlays, opacity, scope, layer, levels, paper });
     },
     getState: () => session.getState(),
     setState: (state) => session.setState(state),
@@ -57,6 +60,10 @@ export function mount(root, payload, options = {}) {
     destroy() {
       session.destroy();
       root.classList.remove("sifa-viewer", "embedded");
+    },
+    /** The class evidence that is shown when nothing is chosen. */
+    get firstEvidence() {
+      return session.firstEvidence;
     },
     get ready() {
       return session.ready;

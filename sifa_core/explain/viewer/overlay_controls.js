@@ -12,8 +12,14 @@ const ROWS = [
   ["grid", "Regular grid", "Where the points would be if the network had moved none", "square"],
   ["arrows", "Offsets", "How far each point was moved by the network", "arrow"],
   ["weights", "Attention map", "How much each place of the next frame adds to the answer", "weights"],
-  ["saliency", "Motion saliency", "Next frame's features, each by how it changed (Eq. 5); strong ones that are still show too", "saliency"],
-  ["evidence", "Grad-CAM", "Which places speak for the class", "evidence"],
+  ["motion", "Motion", "What moves from this frame to the next, as all stages of the network see it", "motion"],
+  [
+    "saliency",
+    "Motion saliency (Eq. 5)",
+    "The paper's map: half of every feature stays in it where nothing moves, so it is mostly appearance",
+    "saliency",
+  ],
+  ["evidence", "Class evidence", "Which places speak for the class; see Prediction for class and method", "evidence"],
 ];
 
 const SCOPE_WORDS = {
