@@ -22,6 +22,7 @@ def private_folder() -> Iterator[Path]:
     Gradio's own `delete_cache` would leave the empty files behind that its file component makes for every upload.
     """
     stop = threading.Event()
+    before = os.environ.get("GRADIO_TEMP_DIR")
     with tempfile.TemporaryDirectory(prefix="sifa-explorer-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         os.environ["GRADIO_TEMP_DIR"] = name
@@ -32,7 +33,10 @@ def private_folder() -> Iterator[Path]:
         finally:
             stop.set()
             sweeper.join()
-            os.environ.pop("GRADIO_TEMP_DIR", None)
+            if before is None:
+                os.environ.pop("GRADIO_TEMP_DIR", None)
+            else:
+                os.environ["GRADIO_TEMP_DIR"] = before
 
 
 def sweep(folder: Path, older_than: float) -> None:

@@ -33,7 +33,7 @@ INTEGRATION = {"app", "benchmarks", "cuda", "install", "training"}
 """Folders whose tests start processes, compile, serve or train; so does every test marked `slow`."""
 TIME_LIMIT = 300
 """Seconds for one test with its fixtures: generous, since the machine may be busy; what takes longer hangs."""
-MAY_BE_SKIPPED = re.compile("CUDA|GPU|nvcc|ffmpeg|superuser")
+MAY_BE_SKIPPED = re.compile("CUDA|GPU|nvcc|superuser")
 """What a reason to skip speaks of where a machine that tests every change may lack something."""
 
 
@@ -46,8 +46,8 @@ def tier_of(folder: str, marks: set[str]) -> str:
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Every test gets the mark of its tier and a time limit. The browser's come first: they are the longest, and what
-    is long must not be begun when the other workers have nothing left to do."""
+    """Every test gets the mark of its tier and a time limit. The browser's come first, then those that start processes
+    or serve: what takes long must not be begun when the other worker has nothing left to do."""
     has_limit = config.pluginmanager.hasplugin("timeout") and not config.getoption("timeout")
     tiers = {}
     for item in items:

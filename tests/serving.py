@@ -13,6 +13,7 @@ from app.page import build_page
 from app.server import LAUNCH
 from app.service import Service
 from app.temporary import private_folder
+from app.theme import build_theme
 
 
 class Served(NamedTuple):
@@ -37,7 +38,7 @@ def served(service: Service) -> Iterator[Served]:
 
         def launch() -> str:
             where = {"server_name": "127.0.0.1", "server_port": free_port()}
-            address: str = page.launch(**where, prevent_thread_lock=True, **LAUNCH)[1]
+            address: str = page.launch(**where, theme=build_theme(), prevent_thread_lock=True, **LAUNCH)[1]
             return address
 
         # In a thread of its own: Playwright keeps an event loop in the one of the tests, and Gradio starts another.

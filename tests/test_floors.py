@@ -50,7 +50,7 @@ def test_no_import_goes_up_or_round(copy: Path) -> None:
         ("sifa_core/explain/analysis.py", "from sifa_core.explain.studies import controls", EXPLANATIONS),
         ("sifa_core/explain/studies/controls.py", "from sifa_core.explain.render import renderers", EXPLANATIONS),
         ("sifa_core/explain/trace.py", "import sifa_core.explain.analysis", EXPLANATIONS),
-        ("sifa_core/training/offsets.py", "import sifa_core.explain.analysis", TRAINING),
+        ("sifa_core/training/offset_accuracy.py", "import sifa_core.explain.analysis", TRAINING),
         ("sifa_core/data/sampling.py", "import sifa_core.data.decode", CIRCLES),
         ("app/service.py", "from app.page import build_page", CIRCLES),
     ],

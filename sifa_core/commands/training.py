@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from sifa_core.commands.options import Bar, add_model_options, load, whole_number
+from sifa_core.errors import ConfigError
 from sifa_core.paths import shipped
+
+SIZE_HELP = "motion15: number of clips; files: side of the crops; explanations: side of the clips in pixels"
 
 
 def add(commands: Any) -> None:
@@ -33,15 +36,27 @@ def _add_train(commands: Any) -> None:
 
 def _add_evaluate(commands: Any) -> None:
     parser = commands.add_parser("evaluate", help="measure a model; prints its protocol beside its figure")
+    parser.add_argument("model", nargs="?", default=argparse.SUPPRESS, metavar="MODEL", help="the same as --model")
     parser.add_argument("--config", type=_recipe, help="take the data set of this YAML (default: the model's own)")
-    parser.add_argument("--clips", type=whole_number(1), default=1, help="views along time of each video (default 1)")
+    parser.add_argument(
+        "--clips",
+        type=whole_number(1),
+        help="views along time of each video (default 1); explanations: number of clips (default 500)",
+    )
     parser.add_argument("--crops", type=int, choices=(1, 3), default=1, help="views along the longer side (default 1)")
-    parser.add_argument("--size", type=whole_number(1), help="motion15: number of clips; files: side of the crops")
+    parser.add_argument("--size", type=whole_number(1), help=SIZE_HELP)
     parser.add_argument(
         "--control",
         default="none",
         help="motion15: shuffled or frozen frames, or between: all motion between feature frames (default none)",
     )
+    parser.add_argument(
+        "--explanations",
+        action="store_true",
+        help="measure maps and sampling points instead, on motion15 clips of moving objects",
+    )
+    parser.add_argument("--workers", type=whole_number(1), default=1, help="explanations: processes (default 1)")
+    parser.add_argument("--card", type=Path, metavar="FILE", help="explanations: put the tables into this model card")
     parser.add_argument("--batch", type=whole_number(1), help="clips at a time (default: up to 32, fewer if large)")
     parser.add_argument("--precision", choices=("no", "fp16", "bf16"), default="no", help="automatic mixed precision")
     parser.add_argument(
@@ -49,7 +64,7 @@ def _add_evaluate(commands: Any) -> None:
         "--out",
         type=Path,
         metavar="FOLDER",
-        help="write evaluation.json, predictions.csv and confusion.html",
+        help="write evaluation.json, predictions.csv and confusion.html, or explanations.json and explanations.md",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     add_model_options(parser)
@@ -87,11 +102,16 @@ def _evaluate(options: argparse.Namespace) -> None:
     from sifa_core import training
     from sifa_core.training.sharing import leave, share
 
+    if options.explanations:
+        _evaluate_explanations(options)
+        return
+    if options.card is not None:
+        raise ConfigError("--card goes with --explanations.")
     part = share()  # before the model is loaded, so that each process has a GPU of its own
     result = training.evaluate_checkpoint(
         load(options),
         training.load_config(options.config).data if options.config else None,
-        clips=options.clips,
+        clips=options.clips or 1,
         crops=options.crops,
         size=options.size,
         control=options.control,
@@ -103,6 +123,27 @@ def _evaluate(options: argparse.Namespace) -> None:
     leave()
     if part.is_first:
         _show(result, options.json)
+
+
+def _evaluate_explanations(options: argparse.Namespace) -> None:
+    from sifa_core.explain import benchmark
+    from sifa_core.training.evaluation import writable_folder
+
+    if options.control != "none" or options.config is not None or options.crops != 1:
+        raise ConfigError("--explanations takes neither --config, --control nor --crops: its clips are motion15's.")
+    if options.card is not None:
+        benchmark.read_card(options.card)  # mistakes here should not cost the work
+    if options.out is not None:
+        writable_folder(options.out)
+    config = benchmark.BenchmarkConfig(options.clips or benchmark.BenchmarkConfig.clips, options.size)
+    found = benchmark.run_benchmark(load(options), config, workers=options.workers, progress=Bar("clip"))
+    if options.out is not None:
+        for path in benchmark.write_files(found, options.out):
+            print(f"Wrote {path}", file=sys.stderr)
+    if options.card is not None:
+        benchmark.update_card(options.card, found)
+        print(f"Wrote {options.card}", file=sys.stderr)
+    print(json.dumps(found.to_dict(), indent=1) if options.json else benchmark.markdown(found), end="")
 
 
 def _make_dataset(options: argparse.Namespace) -> None:

@@ -5,6 +5,8 @@ Legend: N frames of the clip, H x W pixels, h x w cells of a map.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,11 @@ def frame_difference(frames: NDArray[np.uint8], first: int, last: int) -> NDArra
 def to_cells(image: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
     """A map of pixels [H, W] as means over `rows` x `columns` cells."""
     return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def flow_length(flow: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
+    """How far optical flow moves each pixel, pixels, the mean over flows [H, W, 2]; [H, W]."""
+    return np.asarray(np.mean([np.linalg.norm(each, axis=-1) for each in flow], axis=0), np.float32)
 
 
 def centre(rows: int, columns: int) -> NDArray[np.float32]:

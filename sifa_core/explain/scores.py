@@ -18,12 +18,11 @@ def area_under_curve(values: NDArray[np.floating], mask: NDArray[np.bool_]) -> f
 
     The area under the receiver operating characteristic. NaN if the mask is empty or full.
     """
-    inside = int(mask.sum())
-    outside = mask.size - inside
-    if not inside or not outside:
+    inside, outside = values[mask], np.sort(values[~mask])
+    if not inside.size or not outside.size:
         return float("nan")
-    total = ranks(values)[mask.ravel()].sum()
-    return float((total - inside * (inside + 1) / 2) / (inside * outside))
+    below, up_to = (np.searchsorted(outside, inside, side) for side in ("left", "right"))
+    return float((below + up_to).mean() / (2 * outside.size))
 
 
 def rank_correlation(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:

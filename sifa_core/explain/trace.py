@@ -44,6 +44,8 @@ class LayerTrace:
     """[T, h, w]: its motion part, channel mean of |(sigmoid(D) - 1/2) f[t+1]|; 0 where nothing changes."""
     difference: NDArray[np.float32]
     """[T, h, w]: channel mean of |D| (Eq. 4)."""
+    relative_difference: NDArray[np.float32]
+    """[T, h, w]: `difference` over the channel mean of |f[t]| + |f[t+1]|, 0..1; the benchmark measures it, too."""
     offset_source: str = "msm"
     """What the offsets were computed from, a key of OFFSET_SOURCES."""
 
@@ -80,13 +82,16 @@ class Trace:
             # In float32: under autocast what changes little would be rounded away.
             query, memory = query.detach().float(), memory.detach().float()
             saliency = motion_saliency_map(query, memory)
+            difference = (memory - query).abs().mean(1)
+            size = (memory.abs() + query.abs()).mean(1)
             self.layers[name] = LayerTrace(
                 module.kernel_size,
                 by_tap.cpu().numpy(),
                 output[1].detach().float().cpu().numpy(),
                 saliency.abs().mean(1).cpu().numpy(),
                 (saliency - memory / 2).abs().mean(1).cpu().numpy(),
-                (memory - query).abs().mean(1).cpu().numpy(),
+                difference.cpu().numpy(),
+                (difference / size.clamp_min(1e-12)).cpu().numpy(),
                 offset_source,
             )
 

@@ -1,4 +1,4 @@
-"""The page as a process of its own, and a Chromium to visit it with.
+"""The page, served by the process of the tests, and windows of a Chromium to visit it with.
 
 With SIFA_SCREENSHOTS=FOLDER the tests leave a picture of every step there.
 """
@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import os
 import re
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
+from app.service import Service
+from sifa_core import load_model
 from sifa_core.data.mp4 import write_mp4
+from sifa_core.models import VideoModel
+from tests.browser.steps import settle
+from tests.browser.windows import Window, Windows
+from tests.serving import served
 from tests.small_models import save_with_offsets
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 
 
 @pytest.fixture(scope="session")
@@ -37,73 +36,76 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
-    """serve(*options) starts `python app/main.py` on a free port and returns its address."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(*options: str) -> str:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        log = tmp_path_factory.mktemp("server") / "log.txt"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "app/main.py", "--port", str(port), "--device", "cpu", *options],
-                cwd=REPOSITORY,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        running.append(process)
-        deadline = time.monotonic() + 90
-        while f"http://127.0.0.1:{port}" not in log.read_text():
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"The server did not start:\n{log.read_text()}")
-            time.sleep(0.1)
-        return f"http://127.0.0.1:{port}/"
-
-    yield start
-    for process in running:
-        process.terminate()
-        process.wait(timeout=20)
+def model(checkpoint: Path) -> VideoModel:
+    return load_model(checkpoint)
 
 
 @pytest.fixture(scope="session")
-def address(serve: Callable[..., str], checkpoint: Path) -> str:
-    return serve("--model", str(checkpoint), "--compare", "sifa_net_tiny")
+def service(model: VideoModel) -> Service:
+    """What the page at `address` asks: an example is analysed once for all tests."""
+    return Service(model, compare=["sifa_net_tiny"])
+
+
+@pytest.fixture(scope="session")
+def address(service: Service) -> Iterator[str]:
+    with served(service) as page:
+        yield page.address
 
 
 @pytest.fixture
-def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
-    """visit(address, size, scheme) opens the page.
+def serve() -> Iterator[Callable[..., str]]:
+    """serve(model, *compare) serves the page of another model until the test ends, and returns its address."""
+    with ExitStack() as pages:
+
+        def start(model: VideoModel, *compare: str) -> str:
+            return pages.enter_context(served(Service(model, compare=compare))).address
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def windows(browser: Browser) -> Windows:
+    return Windows(browser)
+
+
+@pytest.fixture
+def visited(windows: Windows, serve: Callable[..., str]) -> Iterator[list[Window]]:
+    """The windows that the test has opened; they are left before the servers of `serve` end.
 
     In the end no request may have gone to another host, and nothing may have been reported to the console.
     """
-    pages: list[tuple[str, Page, list[str], list[str]]] = []
+    visited: list[Window] = []
+    yield visited
+    for window in visited:
+        windows.give_back(window)
+    for window in visited:
+        assert window.foreign_hosts() == set()
+        assert window.complaints == []
+
+
+@pytest.fixture
+def visit(windows: Windows, visited: list[Window]) -> Callable[..., Page]:
+    """visit(address, size, scheme) opens the page in a window of its own."""
 
     def open_page(address: str, size: str = "desktop", scheme: str = "light") -> Page:
-        width, height = SIZES[size]
-        touch = size == "phone"
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, is_mobile=touch
-        )
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        requests: list[str] = []
-        complaints: list[str] = []
-        page.on("request", lambda asked: requests.append(asked.url))
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        pages.append((address, page, requests, complaints))
-        page.goto(address)
-        return page
+        visited.append(windows.take(size))
+        return visited[-1].open(address, scheme)
 
-    yield open_page
-    for address, page, requests, complaints in pages:
-        page.context.close()
-        hosts = {urlsplit(url).netloc for url in requests if urlsplit(url).scheme not in ("data", "blob")}
-        assert hosts == {urlsplit(address).netloc}
-        assert complaints == []
+    return open_page
+
+
+@pytest.fixture
+def quiet(visited: list[Window]) -> Callable[[Page], None]:
+    """quiet(page) returns once all that the page has asked its server is answered."""
+
+    def wait(page: Page) -> None:
+        (window,) = (window for window in visited if window.page is page)
+        screens = 0
+        while screens < 10:  # an answer may make the page ask for more, some screens later
+            settle(page)
+            screens = 0 if window.unanswered else screens + 1
+
+    return wait
 
 
 @pytest.fixture

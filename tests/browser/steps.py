@@ -27,6 +27,11 @@ def settle(page: Page) -> None:
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+def pause(page: Page, milliseconds: int = 400) -> None:
+    """Until what the page does after a pause is done: of its timers, none that is as short was set before this one."""
+    page.evaluate("(length) => new Promise((done) => setTimeout(done, length))", milliseconds)
+
+
 def picture(page: Page, canvas: str) -> str:
     """What is drawn on a canvas of the viewer, as a data URI."""
     settle(page)

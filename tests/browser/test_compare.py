@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from sifa_core import analyze, create_model, load_model, read_clip
 from sifa_core.explain.studies.ablation import without_offsets
-from sifa_core.models import save_checkpoint
+from sifa_core.models import VideoModel, save_checkpoint
 from sifa_core.paths import EXAMPLE_CLIPS
 from tests.browser.steps import settle, wait_for_viewer
 
@@ -82,11 +82,10 @@ def test_two_viewers_follow_each_other(visit: Visit, address: str, photograph: P
     assert (state(page, "A")["layer"], state(page, "B")["layer"]) == ("res4.1", "res3.0")
 
 
-def test_predictions_are_those_of_both_models(visit: Visit, address: str, checkpoint: Path) -> None:
+def test_predictions_are_those_of_both_models(visit: Visit, address: str, model: VideoModel) -> None:
     page = visit(address + "?tab=compare")
     wait_for_viewer(page)
     expect(page.locator(ROWS).first).to_be_visible(timeout=60_000)
-    model = load_model(checkpoint)
     clip = read_clip(EXAMPLE_CLIPS / "person_walks_left_close.mp4", 16)
     with_offsets, regular = (dict(analyze(one, clip).predictions) for one in (model, without_offsets(model)))
     cells = page.locator(ROWS).evaluate_all("(rows) => rows.map((row) => [...row.children].map((c) => c.textContent))")
@@ -125,11 +124,11 @@ def test_a_choice_made_while_another_is_answered_is_not_lost(visit: Visit, addre
 
 
 def test_a_choice_that_cannot_be_had_goes_back_to_what_is_shown(
-    visit: Visit, serve: Callable[..., str], checkpoint: Path, tmp_path: Path
+    visit: Visit, serve: Callable[..., str], model: VideoModel, checkpoint: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.safetensors"
     other.write_bytes(checkpoint.read_bytes())
-    page = visit(serve("--model", str(checkpoint), "--compare", str(other)))
+    page = visit(serve(model, str(other)))
     open_compare(page)
     other.unlink()
     second = page.locator("#compare .side > label select").last
@@ -142,15 +141,15 @@ def test_a_choice_that_cannot_be_had_goes_back_to_what_is_shown(
 
 
 def test_models_with_other_frames_are_linked_by_the_moment(
-    visit: Visit, serve: Callable[..., str], checkpoint: Path, tmp_path: Path
+    visit: Visit, serve: Callable[..., str], model: VideoModel, tmp_path: Path
 ) -> None:
     finer = save_checkpoint(tmp_path / "finer.safetensors", create_model("sifa_net_tiny", temporal_stride=2))
-    page = visit(serve("--model", str(checkpoint), "--compare", str(finer)))
+    page = visit(serve(model, str(finer)))
     open_compare(page)
     page.locator("#compare .side > label select").last.select_option("other-1")
     page.locator('#compare .compare[data-shown$="other-1"]').wait_for(timeout=60_000)
     clip = read_clip(EXAMPLE_CLIPS / "person_walks_left_close.mp4", 16)
-    coarse, fine = (analyze(load_model(path), clip).frame_index for path in (checkpoint, finer))
+    coarse, fine = (analyze(each, clip).frame_index for each in (model, load_model(finer)))
     assert len(fine) == 2 * len(coarse)
 
     def apart() -> int:

@@ -9,13 +9,14 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import Page
 
+from sifa_core import load_model
 from tests.browser.steps import VIEWER, state, wait_for_viewer
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_layers_are_fetched_when_first_needed(serve: Callable[..., str], visit: Callable[..., Page]) -> None:
-    address = serve("--model", "sifa_net_r50")
+    address = serve(load_model("sifa_net_r50"))
     page = visit(address)
     fetched: list[str] = []
     page.on("request", lambda asked: fetched.append(asked.url) if "component_server" in asked.url else None)

@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from app.service import Service
-from sifa_core import Analysis, load_model
+from sifa_core import Analysis
 from sifa_core.explain.studies.ablation import ablate
 from sifa_core.explain.studies.equations import explain_equations
-from tests.browser.steps import VIEWER, ask, open_example, settle, wait_for_viewer
+from tests.browser.steps import VIEWER, ask, open_example, pause, settle, wait_for_viewer
 
 pytestmark = pytest.mark.browser
 
@@ -27,9 +27,8 @@ ASKED = "{t: 1, x: 140, y: 140, layer: 'res4.1', levels: 1}"
 
 
 @pytest.fixture(scope="module")
-def analysis(checkpoint: Path) -> Analysis:
-    """What the server makes of the example, made here."""
-    service = Service(load_model(checkpoint))
+def analysis(service: Service) -> Analysis:
+    """What the server makes of the example."""
     return service.analysis(service.open_example(EXAMPLE))
 
 
@@ -208,7 +207,7 @@ def test_charts_follow_the_query_and_hovering_asks_for_nothing(
     before = first.text_content()
     ask(page, 0.8, 0.7, touch=size == "phone")
     expect(first).not_to_have_text(before or "")
-    page.wait_for_timeout(600)
+    pause(page)
     # The address has changed since, which must not take the bars away.
     assert (
         page.locator("#chart-predictions .bars path").first.evaluate("(bar) => getComputedStyle(bar).clipPath")
@@ -225,7 +224,7 @@ def test_charts_follow_the_query_and_hovering_asks_for_nothing(
     if size == "desktop":
         page.locator("#explorer .screen.here").hover(position={"x": 40, "y": 40})
         settle(page)
-        page.wait_for_timeout(700)
+        pause(page)
         assert asked == []
 
 

@@ -12,7 +12,7 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import VIEWER, ask, open_example, state, wait_for_viewer
+from tests.browser.steps import VIEWER, ask, open_example, pause, state, wait_for_viewer
 
 pytestmark = pytest.mark.browser
 
@@ -68,7 +68,7 @@ def test_an_uploaded_clip_stays_out_of_the_address(visit: Visit, address: str, o
     expect(page.locator("#explorer h1")).to_contain_text("square.mp4")
     assert page.url == address
     ask(page, 0.5, 0.5)
-    page.wait_for_timeout(600)
+    pause(page)
     assert page.url == address
 
 
@@ -108,7 +108,6 @@ def test_saved_figures_are_of_the_query(visit: Visit, address: str, tmp_path: Pa
             page.locator("#save-png").click()
         download.value.save_as(tmp_path / "figure.png")
         contents.append((tmp_path / "figure.png").read_bytes())
-        page.wait_for_timeout(400)
     assert contents[0] != contents[1]
 
 

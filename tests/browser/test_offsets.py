@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from sifa_core import analyze, load_model, read_clip
+from sifa_core import analyze, read_clip
 from sifa_core.explain.analysis import Analysis
+from sifa_core.models import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
 from tests.browser.steps import state, wait_for_viewer
 
@@ -32,9 +33,9 @@ def wait_for_controls(page: Page) -> None:
 
 
 @pytest.fixture(scope="module")
-def expected(checkpoint: object) -> Analysis:
+def expected(model: VideoModel) -> Analysis:
     """What the page must show of the clip that it opens with."""
-    return analyze(load_model(str(checkpoint)), read_clip(EXAMPLE_CLIPS / "person_walks_left_close.mp4", 16))
+    return analyze(model, read_clip(EXAMPLE_CLIPS / "person_walks_left_close.mp4", 16))
 
 
 def test_the_numbers_are_those_of_the_analysis(

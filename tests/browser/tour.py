@@ -17,8 +17,8 @@ from PIL import Image, ImageColor
 from playwright.sync_api import Browser, Page
 
 from tests.browser.chromium import open_browser
-from tests.browser.conftest import SIZES
 from tests.browser.steps import VIEWER, open_example, settle, wait_for_viewer
+from tests.browser.windows import SIZES
 
 EXAMPLE = "person_walks_left_close"
 STATE = "{layer: 'res4.1', levels: 2, t: 1, x: 140, y: 140}"

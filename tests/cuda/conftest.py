@@ -15,12 +15,14 @@ from sifa_core.ops.arguments import Settings
 from sifa_core.ops.build import KERNELS
 
 SHIM = Path(__file__).parent / "shim"
+# Without optimisation the sanitizers see every step as it is written, and compiling takes half the time. The library is
+# optimised, which also lets the compiler find more to warn about.
 FLAGS = {
     "fibers": [
-        *("-DFIBERS", "-g1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"),
+        *("-O0", "-DFIBERS", "-g1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"),
     ],
-    "threads": ["-g1", "-fsanitize=thread", "-pthread"],
-    "library": ["-DFIBERS", "-shared", "-fPIC"],
+    "threads": ["-O0", "-g1", "-fsanitize=thread", "-pthread"],
+    "library": ["-O1", "-DFIBERS", "-shared", "-fPIC"],
 }
 
 
@@ -32,7 +34,7 @@ def _build(engine: str, constants: cuda.Constants, folder: Path, kernels: Path) 
     output = folder / f"{engine}-{'-'.join(map(str, constants))}-{kernels.name}"
     if output.exists():
         return output
-    command = [compiler, "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", *FLAGS[engine]]
+    command = [compiler, "-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", *FLAGS[engine]]
     command += [*constants.options(), f"-I{kernels}", f"-I{SHIM}", str(SHIM / "harness.cpp"), "-o", str(output)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -202,10 +201,8 @@ def test_one_named_error_in_one_line(videos, own_places, case, capfd):
     make, error, text = TABLE[case]
     path = make(videos)
     before, threads = _written(videos.folder), threading.active_count()
-    begin = time.monotonic()
     with pytest.raises(error) as caught:
         read_clip(path)
-    assert time.monotonic() - begin < 5
     message = str(caught.value)
     assert text in message
     assert message.endswith(".")

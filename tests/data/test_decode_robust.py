@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import av
@@ -31,7 +30,6 @@ def test_damaged_bytes_give_a_clip_or_a_named_error(videos, name, capfd):
     whole = np.frombuffer(videos.write(name, 20, codec=codec, pixel_format=pixel_format).read_bytes(), np.uint8)
     generator = np.random.default_rng(len(name))
     outcomes = set()
-    begin = time.monotonic()
     for _ in range(25):
         damaged = whole.copy()
         places = generator.integers(0, len(damaged), generator.choice([1, 4, 40]))
@@ -50,7 +48,6 @@ def test_damaged_bytes_give_a_clip_or_a_named_error(videos, name, capfd):
             outcomes.add("clip")
     assert outcomes
     assert capfd.readouterr().err == ""
-    assert time.monotonic() - begin < 20
 
 
 def test_the_library_failing_at_the_end_loses_no_frame(videos, monkeypatch):

@@ -24,7 +24,7 @@ GRID = FeatureGrid(6, 8, 48, 64)
 def layer(offset: tuple[float, float], frames: int = 2) -> LayerTrace:
     """Every tap is moved by `offset` cells and has the same weight, so the displacement is the offset itself."""
     offsets = np.broadcast_to(np.array(offset, np.float32)[None, None, :, None, None], (frames, 9, 2, 6, 8))
-    return LayerTrace(3, offsets, np.ones((frames, 9, 6, 8), np.float32), *3 * (np.ones((frames, 6, 8), np.float32),))
+    return LayerTrace(3, offsets, np.ones((frames, 9, 6, 8), np.float32), *4 * (np.ones((frames, 6, 8), np.float32),))
 
 
 def motion(velocity: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +64,7 @@ def test_weights_decide_where_a_layer_looks():
     trace = layer((0.5, 0))
     weights = np.zeros((2, 9, 6, 8), np.float32)
     weights[:, 5] = -3.0  # the tap on the right; a negative weight counts by its size
-    found, regular = displacements(LayerTrace(3, trace.offset, weights, *3 * (trace.saliency,)))
+    found, regular = displacements(LayerTrace(3, trace.offset, weights, *4 * (trace.saliency,)))
     np.testing.assert_allclose(found, np.broadcast_to(np.array([1.5, 0])[None, :, None, None], (2, 2, 6, 8)))
     np.testing.assert_allclose(regular[:, 0], 1.0)
 

@@ -13,7 +13,7 @@ def trace(offset: float | np.ndarray = 0.0, kernel_size: int = 3, rows: int = 6,
     taps = kernel_size**2
     weights = np.random.default_rng(1).random((2, taps, rows, columns)).astype(np.float32)
     offsets = np.broadcast_to(np.float32(offset), (2, taps, 2, rows, columns))
-    return LayerTrace(kernel_size, offsets, weights, *3 * (weights[:, 0],))
+    return LayerTrace(kernel_size, offsets, weights, *4 * (weights[:, 0],))
 
 
 def bilinear(image: np.ndarray, x: float, y: float) -> float:

@@ -16,7 +16,7 @@ def trace(offset=(0.0, 0.0), weights=None):
     offsets = np.zeros((2, 9, 2, 5, 6), np.float32)
     offsets[:, :, 0], offsets[:, :, 1] = offset
     weights = np.ones((2, 9, 5, 6), np.float32) if weights is None else weights
-    return LayerTrace(3, offsets, weights, *3 * (weights[:, 0],))
+    return LayerTrace(3, offsets, weights, *4 * (weights[:, 0],))
 
 
 def test_a_dead_layer():

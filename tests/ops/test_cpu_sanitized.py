@@ -26,7 +26,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
     def call(*flags: str, kernels: Path = KERNELS / "cpu") -> Path:
         output = tmp_path_factory.mktemp("sanitized") / "harness"
-        command = ["g++", "-std=c++17", "-O1", "-g1", "-Wno-psabi", "-march=native", *flags]
+        command = ["g++", "-std=c++17", "-O0", "-g1", "-Wno-psabi", "-march=native", *flags]
         command += [f"-I{kernels}", str(HARNESS), "-o", str(output)]
         result = subprocess.run(command, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr

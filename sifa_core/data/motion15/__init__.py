@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from sifa_core.data.motion15.labels import LABELS, OPPOSITE, SPEED_BINS, speed_bin
-from sifa_core.data.motion15.render import MotionConfig, MotionSample, label_of, render
+from sifa_core.data.motion15.render import MotionConfig, MotionSample, camera_drifts, label_of, render
 from sifa_core.lazy import lazy_names
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ __all__ = [
     "SPEED_BINS",
     "MotionConfig",
     "MotionSample",
+    "camera_drifts",
     "label_of",
     "make_dataset",
     "render",

@@ -114,9 +114,8 @@ def render(
     if index < 0 or seed < 0:
         raise ConfigError(f"seed={seed} and index={index} must not be negative.")
     label = label_of(seed, split, index)
-    rng = np.random.default_rng([seed, SPLITS.index(split), index, 2])
     height, width = config.height, config.width
-    plan = make_plan(rng, LABELS[label], config.num_frames, height, width, config.difficulty, config.between)
+    plan, rng = _plan(seed, split, index, config)
     files = material(split)
     shutter = float(rng.uniform(0.3, 0.9)) if rng.random() < 0.6 else 0.0
     background, name = make_background(rng, files, plan, height, width, shutter)
@@ -139,6 +138,20 @@ def render(
         moving = _moving(background, layers, owners)
     cells = _cell_motion(background, layers, owners) if cell_motion else None
     return MotionSample(frames, label, _speed(plan, height, width), facts, flow, moving, cells)
+
+
+def camera_drifts(seed: int, split: str, index: int, config: MotionConfig | None = None) -> bool:
+    """Whether the camera of a sample moves steadily, shaking apart; nothing is drawn to tell."""
+    plan, _ = _plan(seed, split, index, config or MotionConfig())
+    return bool(np.any(plan.camera.velocity)) or plan.camera.zoom_rate != 0
+
+
+def _plan(seed: int, split: str, index: int, config: MotionConfig) -> tuple[Plan, np.random.Generator]:
+    """The paths of a sample, and the generator that draws the rest of it."""
+    rng = np.random.default_rng([seed, SPLITS.index(split), index, 2])
+    label = LABELS[label_of(seed, split, index)]
+    shape = config.num_frames, config.height, config.width
+    return make_plan(rng, label, *shape, config.difficulty, config.between), rng
 
 
 def _cell_motion(background: Layer, layers: list[Layer], owners: list[NDArray[np.int8]]) -> NDArray[np.float32]:

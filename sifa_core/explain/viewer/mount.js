@@ -7,7 +7,6 @@
  * @typedef {object} Options
  * @property {Partial<State>} [state] what to show first, as `getState` gave it
  * @property {"auto" | "light" | "dark"} [theme] "auto" follows the page or the system
- * @property {boolean} [embedded] without margins and ground of its own, for pages that have theirs
  * @property {import("./state.js").FetchLayer} [fetchLayer] where the arrays of layers come from that the payload holds back
  * @property {import("./state.js").FetchEvidence} [fetchEvidence] where pictures of class evidence come from that the
  *   payload does not hold
@@ -40,7 +39,6 @@ export function mount(root, payload, options = {}) {
   const { keyTarget = root, fetchLayer, fetchEvidence, state: start = {} } = options;
   const open = (shown, state) => createSession(root, shown, { keyTarget, state, emit, fetchLayer, fetchEvidence });
   root.classList.add("sifa-viewer");
-  root.classList.toggle("embedded", Boolean(options.embedded));
   if (options.theme && options.theme !== "auto") root.dataset.theme = options.theme;
   let session = open(payload, start);
 
@@ -59,7 +57,7 @@ export function mount(root, payload, options = {}) {
     },
     destroy() {
       session.destroy();
-      root.classList.remove("sifa-viewer", "embedded");
+      root.classList.remove("sifa-viewer");
     },
     /** The class evidence that is shown when nothing is chosen. */
     get firstEvidence() {
