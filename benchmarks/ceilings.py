@@ -82,7 +82,7 @@ def limit(shape: tuple[int, int, int, int], kernel_size: int, ceilings: Ceilings
 
 
 def work(shape: tuple[int, int, int, int], kernel_size: int, backward: bool) -> Work:
-    """Work of one forward, or of one forward and backward, in float32 for (N, C, H, W) features."""
+    """Work of one forward, or of one forward and backward, in float32 for [N, C, H, W] features."""
     batch, channels, height, width = shape
     places, taps = batch * height * width, kernel_size**2
     products = places * taps * channels

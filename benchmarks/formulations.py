@@ -1,6 +1,6 @@
 """Other ways to compute what the operator computes, or something of comparable work, and inputs to time them on.
 
-N images, C channels, K taps. All take query, memory (N, C, H, W) and offset (N, 2K, H, W).
+N images, C channels, K taps. All take query, memory [N, C, H, W] and offset [N, 2K, H, W].
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 
+from sifa_core.models.standalone import GridSampleAttention
 from sifa_core.ops import dense, reference, sifa_attention
 from sifa_core.ops.arguments import BackwardInputs, Settings
 
@@ -18,7 +18,7 @@ KERNEL_SIZE = 3
 PAIRS = 4
 """Frame pairs of a clip: 16 frames behind a stem of temporal stride 4."""
 SHAPES = {"res3": (PAIRS, 128, 28, 28), "res4": (PAIRS, 256, 14, 14), "res5": (PAIRS, 512, 7, 7)}
-"""(N, C, H, W) of one clip at 224x224 in the stages that have SIFA."""
+"""[N, C, H, W] of one clip at 224x224 in the stages that have SIFA."""
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 Formulation = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Pair]
@@ -34,21 +34,12 @@ def make_inputs(shape: tuple[int, int, int, int], dtype: torch.dtype) -> tuple[t
     return tuple(t.to(dtype).contiguous(memory_format=torch.channels_last) for t in (query, memory, offset, grad))
 
 
+_grid_sample = GridSampleAttention(KERNEL_SIZE, "mean")
+
+
 def by_grid_sample(query: torch.Tensor, memory: torch.Tensor, offset: torch.Tensor) -> Pair:
     """What one writes without a kernel: one grid_sample for all taps, then products and sums."""
-    batch, channels, height, width = query.shape
-    taps = KERNEL_SIZE**2
-    tap = torch.arange(taps, device=query.device)
-    tap_y, tap_x = tap // KERNEL_SIZE - KERNEL_SIZE // 2, tap % KERNEL_SIZE - KERNEL_SIZE // 2
-    y = offset[:, 0::2] + (tap_y.view(-1, 1, 1) + torch.arange(height, device=query.device).view(-1, 1))
-    x = offset[:, 1::2] + (tap_x.view(-1, 1, 1) + torch.arange(width, device=query.device))
-    grid = torch.stack(((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1).to(query.dtype)
-    samples = F.grid_sample(
-        memory, grid.view(batch, taps * height, width, 2), padding_mode="zeros", align_corners=False
-    )
-    samples = samples.view(batch, channels, taps, height, width)
-    weights = (query[:, :, None] * samples).mean(1)
-    return (weights[:, None] * samples).sum(2), weights
+    return _grid_sample.forward(query, memory, offset)
 
 
 class _Dense(torch.autograd.Function):

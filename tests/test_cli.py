@@ -129,6 +129,10 @@ def test_explain_does_not_replace_the_clip(capsys, monkeypatch, tmp_path):
         (["explain", CLIP, "-o", "a.json", "--start", "99999"], "cockatoo_moves_right.mp4"),
         (["train", "gone.yaml"], "gone.yaml cannot be read"),
         (["evaluate", "--config", "gone.yaml"], "gone.yaml cannot be read"),
+        (["evaluate", "--card", "CARD.md"], "--card goes with --explanations"),
+        (["evaluate", "--explanations", "--card", "gone.md"], "model card gone.md cannot be read"),
+        (["evaluate", "--explanations", "--control", "frozen"], "takes neither --config"),
+        (["evaluate", "--explanations", "gone.safetensors"], "no checkpoint file gone.safetensors"),
         (["make-dataset", "set", "--size", "64", "81"], "both sides must be even"),
         (["make-dataset", "set", "--split", "exam"], "no split 'exam'"),
     ],
@@ -161,6 +165,18 @@ def test_mistyped_commands_are_one_line(capsys, arguments, message):
     assert stopped.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+def test_evaluate_explanations_prints_tables_and_writes_files_and_card(capsys, untrained, tmp_path):
+    card, folder = tmp_path / "CARD.md", tmp_path / "out"
+    card.write_text("# My model\n", encoding="utf-8")
+    where = ["--card", str(card), "-o", str(folder)]
+    code, out, _ = run(capsys, "evaluate", untrained, "--explanations", "--clips", "1", "--size", "32", *where)
+    assert code == 0
+    assert out.startswith("## Explanations\n\nmotion15 test, seed 0, from clip 3000 on: 1 clips")
+    assert card.read_text(encoding="utf-8") == "# My model\n\n" + out
+    assert (folder / "explanations.md").read_text(encoding="utf-8") == out
+    assert json.loads((folder / "explanations.json").read_text())["model"]["source"] == "own.safetensors"
 
 
 def test_make_dataset_writes_clips_that_can_be_read(capsys, tmp_path):

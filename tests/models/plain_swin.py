@@ -1,7 +1,7 @@
 """A Swin written straight from its paper, cell by cell: slow, obvious, and independent of the package's.
 
 It takes a state dict in timm's names and runs one clip, frame by frame; `between` stands for whatever the video model
-does after the window attention of a block, over all frames. Maps are (T, H, W, C).
+does after the window attention of a block, over all frames. Maps are [T, H, W, C].
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def norm(state: Mapping[str, Tensor], name: str, x: Tensor) -> Tensor:
 
 
 def embed(video: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """(3, T*s, H, W) -> (T, H/4, W/4, C): every patch of s x 4 x 4 pixels times the weights."""
+    """[3, T*s, H, W] -> [T, H/4, W/4, C]: every patch of s x 4 x 4 pixels times the weights."""
     channels, _, stride, size, _ = weight.shape
     _, length, height, width = video.shape
     rows, columns = math.ceil(height / size), math.ceil(width / size)

@@ -74,7 +74,7 @@ def authors() -> dict[str, Tensor]:
 
 
 def authors_between(state: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
-    """Their forward_rtc and forward_vtc, cell by cell: x (T, H, W, C)."""
+    """Their forward_rtc and forward_vtc, cell by cell: x [T, H, W, C]."""
     frames, height, width, channels = x.shape
     if f"{name}.attn_mask" in state:  # shifted windows: a convolution along time
         kernel = state[f"{name}.conv.weight"][:, :, 0]

@@ -46,9 +46,9 @@ def markdown(found: ExplanationBenchmark) -> str:
         _wrapped(f"{found.protocol}."),
         MEANINGS.strip(),
         "### What moves",
-        _map_table(found.motion, "motion"),
+        map_table(found.motion, "motion"),
         "### What speaks for the predicted class",
-        _map_table(found.evidence, found.shown_evidence),
+        map_table(found.evidence, found.shown_evidence),
         "### By class, speed and camera",
         DRIFT,
         _group_table(found),
@@ -105,27 +105,18 @@ def _write(path: Path, text: str) -> None:
         raise ExportError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
-def _map_table(rows: dict[str, dict[str, Estimate]], shown: str) -> str:
+def map_table(rows: dict[str, dict[str, Estimate]], shown: str) -> str:
+    """A Markdown table of maps by name, fields of `PlaceScores` each: `shown` first, then the best, BASELINES last."""
     best_first = sorted(rows, key=lambda name: (name in BASELINES, name != shown, -rows[name]["auc"].mean))
+    most = max(row["auc"].clips for row in rows.values())
     body = []
     for name in best_first:
-        row, label = rows[name], _label(name)
-        count = (
-            f" ({row['auc'].clips} clips)"
-            if row["auc"].clips < max(each["auc"].clips for each in rows.values())
-            else ""
-        )
-        cells = [
-            _interval(row["auc"]),
-            _interval(row["peak"]),
-            *(_mean(row[key]) for key in ("auc_shown", "peak_shown")),
-        ]
-        body.append([f"**{label}**" if name == shown else f"*{label}*" if name in BASELINES else label + count, *cells])
+        row, label = rows[name], name.replace("_", " ")
+        label = f"**{label}**" if name == shown else f"*{label}*" if name in BASELINES else label
+        count = f" ({row['auc'].clips} clips)" if row["auc"].clips < most else ""
+        cells = [_interval(row["auc"]), _interval(row["peak"]), _mean(row["auc_shown"]), _mean(row["peak_shown"])]
+        body.append([label + count, *cells])
     return _table(["map", "AUC", "peak", "AUC, picture shown", "peak, picture shown"], body)
-
-
-def _label(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _group_table(found: ExplanationBenchmark) -> str:

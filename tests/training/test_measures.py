@@ -1,4 +1,4 @@
-"""Learning rates, parameter groups, evaluation arithmetic and reports."""
+"""What an evaluation counts, and how it comes to its answers."""
 
 from __future__ import annotations
 
@@ -11,80 +11,12 @@ import torch
 from torch import nn
 
 from sifa_core.data.datasets import Failures, Item, MotionDataset
-from sifa_core.data.datasets.base import collate
 from sifa_core.data.motion15 import LABELS, MotionConfig
-from sifa_core.data.transforms import normalize
-from sifa_core.errors import CheckpointError, ConfigError, NotFiniteError
-from sifa_core.models import create_model, save_checkpoint
+from sifa_core.errors import NotFiniteError
+from sifa_core.models import create_model
 from sifa_core.training import evaluate, evaluation, loading, summary, write_report
-from sifa_core.training.build import build_model, freeze_statistics, keep_statistics
-from sifa_core.training.config import OptimizerConfig, TrainConfig, from_dict
-from sifa_core.training.offset_loss import OffsetLoss, distance_from_motion
-from sifa_core.training.optimizer import build_optimizer, cosine, parameter_groups, set_learning_rate
 from sifa_core.training.result import Evaluation, merged
 from sifa_core.training.sharing import Share
-
-
-def test_cosine_with_warmup():
-    values = [cosine(step, 100, 10) for step in range(101)]
-    assert values[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
-    assert values[10] == 1.0
-    assert values[55] == pytest.approx(0.5)
-    assert values[100] == pytest.approx(0.0)
-    assert values[10:] == sorted(values[10:], reverse=True)
-
-
-def test_groups_hold_every_parameter_once_and_treat_offsets_apart():
-    model = create_model("sifa_net_tiny", width=8, gate="channel")
-    groups = parameter_groups(model, OptimizerConfig(lr=0.5, weight_decay=0.1, offset_lr_factor=0.1))
-    held = [id(p) for group in groups for p in group["params"]]
-    assert sorted(held) == sorted(id(p) for p in model.parameters())
-    offsets = {id(p) for name, p in model.named_parameters() if ".offset." in name}
-    assert offsets
-    for group in groups:
-        ids = {id(p) for p in group["params"]}
-        assert ids <= offsets if group["is_offset"] else not ids & offsets
-        assert group["lr"] == pytest.approx(0.05 if group["is_offset"] else 0.5)
-        assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] > 0}
-
-
-def test_position_biases_do_not_decay():
-    model = create_model("sifa_transformer_tiny", layers=(2, 2, 2, 2))
-    groups = parameter_groups(model, OptimizerConfig(weight_decay=0.1))
-    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
-    found = {name: decay[id(p)] for name, p in model.named_parameters() if p.ndim > 1}
-    assert {value for name, value in found.items() if "bias_table" in name} == {0.0}
-    assert {value for name, value in found.items() if "bias_table" not in name} == {0.1}
-
-
-def test_offsets_rest_until_told():
-    config = OptimizerConfig(name="adamw", lr=0.5, freeze_offsets_steps=3, warmup_steps=0, weight_decay=0.1)
-    optimizer = build_optimizer(create_model("sifa_net_tiny", width=4), config)
-    rates = []
-    for step in range(5):
-        set_learning_rate(optimizer, step, 1000, config)
-        rates.append({group["is_offset"]: group["lr"] for group in optimizer.param_groups})
-    assert [rate[True] > 0 for rate in rates] == [False, False, False, True, True]
-    assert all(rate[False] > 0.49 for rate in rates)
-
-
-def test_frozen_statistics_stay():
-    model = nn.Sequential(nn.Conv3d(3, 4, 1), nn.BatchNorm3d(4)).train()
-    freeze_statistics(model)
-    before = model[1].running_mean.clone()
-    model(torch.randn(2, 3, 2, 4, 4) + 5)
-    assert torch.equal(model[1].running_mean, before)
-
-
-def test_statistics_are_kept_for_a_while():
-    model = nn.Sequential(nn.Conv3d(3, 4, 1), nn.BatchNorm3d(4, momentum=0.3)).train()
-    before, video = model[1].running_mean.clone(), torch.randn(2, 3, 2, 4, 4) + 5
-    with keep_statistics(model):
-        model(video)
-        assert torch.equal(model[1].running_mean, before)
-    model(video)
-    assert not torch.equal(model[1].running_mean, before)
-    assert (model[1].momentum, model[1].num_batches_tracked) == (0.3, 1)
 
 
 class Scripted:
@@ -235,129 +167,6 @@ def test_without_any_temporal_module_the_order_of_frames_is_lost():
     assert change(temporal="none", temporal_stride=1) < 1e-5
     assert change(temporal="none", temporal_stride=4) > 0.02
     assert change(temporal="sifa", temporal_stride=1) > 3e-4
-
-
-def test_offset_penalty_is_the_mean_square_and_pulls_offsets_in():
-    torch.manual_seed(0)
-    model = create_model("sifa_net_tiny", width=4, layers=(1, 1, 1, 1))
-    offset_loss = OffsetLoss(model, 0.5)
-    video = torch.randn(1, 3, 8, 32, 32)
-    model(video)
-    assert offset_loss().item() == 0.0
-    for layer in model.sifa_layers().values():
-        layer.offset.conv.bias.data.fill_(2.0)
-    model(video)
-    price = offset_loss()
-    assert price.item() == pytest.approx(0.5 * 3 * 4.0)
-    price.backward()
-    assert all((layer.offset.conv.bias.grad > 0).all() for layer in model.sifa_layers().values())
-    assert offset_loss() == 0.0
-    with torch.inference_mode():
-        model(video)
-    assert offset_loss() == 0.0
-    free = create_model("sifa_net_tiny", width=4)
-    OffsetLoss(free, 0.0)
-    assert not any(module._forward_hooks for module in free.modules())
-
-
-def test_offsets_are_drawn_to_true_motion():
-    """Two clips of two frames on 4 x 4 cells of 8 pixels, seen by a layer with 2 x 2 cells of 16 pixels."""
-    motion = torch.zeros(2, 2, 4, 4, 2)
-    motion[0, 0] = torch.tensor([32.0, -16.0])  # two cells right and one up, everywhere
-    motion[0, 0, :2, :2] = float("nan")
-    motion[1, 1, 2:, 2:, 0] = 8.0  # half a cell right in one corner
-    motion[1, 1, 2, 2] = float("nan")  # of four small cells, three are known
-    perfect = torch.zeros(4, 18, 2, 2)
-    perfect[0, 0::2], perfect[0, 1::2] = -1.0, 2.0
-    perfect[3, 1::2, 1, 1] = 0.5
-    assert distance_from_motion(perfect, motion).item() == 0.0
-    anywhere = perfect.clone()
-    anywhere[0, :, 0, 0] = 7.0
-    assert distance_from_motion(anywhere, motion).item() == 0.0, "no price where the truth is unknown"
-    # Zero offsets: clip 0 misses by (2, 1) in 3 moving cells of frame 0, clip 1 by half a cell in its only moving one.
-    large, small = (1.5 + 0.5) / 2, (0.5 * 0.5**2) / 2
-    assert distance_from_motion(torch.zeros(4, 18, 2, 2), motion).item() == pytest.approx((large + small) / 2)
-    # Without pairs for the last frames there are two maps, of the first frames.
-    assert distance_from_motion(torch.zeros(2, 18, 2, 2), motion).item() == pytest.approx(large / 2)
-    with pytest.raises(ConfigError, match="multiples of 32"):
-        distance_from_motion(torch.zeros(4, 18, 3, 3), motion)
-
-
-def test_true_motion_reaches_the_offsets():
-    data = MotionDataset("train", 30, MotionConfig(8, 64, 64), fresh=True, with_motion=True)
-    batch = collate([data[index, index] for index in range(3)])
-    assert batch.motion is not None
-    assert batch.motion.shape == (3, 2, 8, 8, 2)
-    model = create_model("sifa_net_tiny", width=4)
-    offset_loss = OffsetLoss(model, 0.5)
-    model(normalize(batch.clips[:, 0], model.info.mean, model.info.std))
-    price = offset_loss(batch.motion)
-    assert price > 0
-    price.backward()
-    assert all(layer.offset.conv.bias.grad.abs().max() > 0 for layer in model.sifa_layers().values())
-
-
-def test_true_motion_goes_to_the_device_of_the_offsets():
-    """Batches are drawn on the CPU, wherever the network is."""
-    model = create_model("sifa_net_tiny", width=4).to("meta")
-    offset_loss = OffsetLoss(model, 0.5)
-    model(torch.empty(1, 3, 8, 64, 64, device="meta"))
-    assert offset_loss(torch.zeros(1, 2, 8, 8, 2)).device.type == "meta"
-
-
-@pytest.fixture
-def start(tmp_path):
-    """A checkpoint of a small network with SIFA, and a function that builds a network from it."""
-    torch.manual_seed(0)
-    model = create_model("sifa_net_tiny", width=8, layers=(1, 1, 1, 2), num_classes=3)
-    path = save_checkpoint(tmp_path / "start.safetensors", model)
-
-    def build(weights=path, **fields):
-        content = {"weights": str(weights), "fields": {"width": 8, "layers": [1, 1, 1, 2], **fields}}
-        return build_model(from_dict(TrainConfig, {"model": content}), LABELS)
-
-    return model, build
-
-
-@pytest.mark.parametrize(
-    "fields", [{}, {"temporal": "none"}, {"temporal": "temporal_shift"}, {"kernel_size": 5}, {"gate": "channel"}]
-)
-def test_a_start_lends_all_but_the_head_and_other_temporal_modules(start, fields):
-    model, build = start
-    network = build(**fields)
-    own, theirs, said = network.state_dict(), model.state_dict(), network.info.facts["start"]
-    left, new = set(said["left_out_of_the_file"]), set(said["not_in_the_file"])
-    assert said["weights"] == "start.safetensors"
-    assert said["taken"] == len(theirs) - len(left)
-    assert all(torch.equal(own[key], theirs[key]) for key in theirs if key not in left)
-    assert {"fc.weight", "fc.bias"} <= left
-    assert all(".temporal." in key for key in (left | new) - {"fc.weight", "fc.bias"})
-    assert (left | new == {"fc.weight", "fc.bias"}) == (not fields)
-
-
-@pytest.mark.parametrize(
-    ("fields", "said"),
-    [
-        ({"width": 4}, r"start.safetensors does not fit sifa_net_tiny: conv1.weight is \(8, 3, 4.* more"),
-        ({"layers": (1, 1, 1, 1)}, r"layer4.1.conv1.weight is unexpected"),
-        ({"layers": (1, 1, 2, 2)}, r"layer3.1.conv1.weight is missing"),
-        ({"temporal_stride": 1}, r"conv1.weight is \(8, 3, 4, 7, 7\) instead of \(8, 3, 1, 7, 7\)"),
-    ],
-)
-def test_a_start_that_does_not_fit_is_refused(start, fields, said):
-    with pytest.raises(CheckpointError, match=said):
-        start[1](**fields)
-
-
-def test_a_name_without_trained_weights_is_no_start(start):
-    with pytest.raises(CheckpointError, match="model.weights=sifa_transformer_tiny is no start"):
-        start[1](weights="sifa_transformer_tiny")
-
-
-def test_a_network_that_looks_back_has_no_one_motion():
-    content = {"model": {"fields": {"width": 4, "temporal": "sifa_star"}}, "optimizer": {"offset_target": "motion"}}
-    with pytest.raises(ConfigError, match="also looks back"):
-        build_model(from_dict(TrainConfig, content), LABELS)
 
 
 def test_top5_counts_the_five_most_probable():
