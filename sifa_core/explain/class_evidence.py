@@ -121,8 +121,9 @@ METHOD_WORDS = {
     "gradient_x_activation": "How strongly each place bears on the class's score, for or against",
     "layer_cam": "Features weighted place by place by their positive gradients",
     "hires_cam": "Features weighted place by place by their gradients",
-    "grad_cam": "The paper's: features weighted channel by channel; on small maps often beside what moves",
-    "grad_cam_of_clip": "Grad-CAM with one weight of each channel for the whole clip",
+    "grad_cam": "The paper's: features weighted channel by channel; of drawn clips it finds what moves less often than "
+    "the difference of two frames does",
+    "grad_cam_of_clip": "Grad-CAM with one weight of each channel for the whole clip; the same holds for it",
     "occlusion": "How far the class's score falls when a patch is held still",
 }
 """What a method's map says, in a sentence."""

@@ -3,6 +3,7 @@
  */
 import { element, icon, ICONS, saveAs } from "./elements.js";
 import { drawFigure, figureLayout, figurePicture } from "./figure5.js";
+import { CAVEATS } from "./overlay_controls.js";
 import { description } from "./reading.js";
 
 /** Narrower than this, the four panels stand in two rows. */
@@ -37,9 +38,10 @@ export function createFigurePanel(analysis, store, actions) {
     title: "The paper's own maps: motion saliency of Eq. 5, which is mostly appearance, and Grad-CAM of the last stage",
     on: { click: () => actions.showPaper(!store.get().paper) },
   });
+  const words = element("p", { class: "note", role: "status" });
   const heading = element("div", { class: "title" }, [
     element("h2", { text: "Figure" }),
-    element("p", { class: "note", text: "The query at a glance, laid out as the paper's Figure 5." }),
+    words,
     paper,
     button,
   ]);
@@ -48,6 +50,9 @@ export function createFigurePanel(analysis, store, actions) {
   /** @param {import("./state.js").State} state */
   function update(state) {
     paper.setAttribute("aria-pressed", String(state.paper));
+    words.textContent = state.paper
+      ? `The paper's own maps. ${CAVEATS.saliency}`
+      : "The query at a glance, laid out as the paper's Figure 5.";
     const width = canvas.clientWidth;
     if (!width) return;
     const layout = figureLayout(width, width < NARROW ? 2 : 4, analysis.clip);
