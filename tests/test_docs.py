@@ -29,9 +29,11 @@ def commands(page: Path) -> list[list[str]]:
 
 
 def arguments_of_sifa(words: list[str]) -> list[str] | None:
-    """What follows `sifa` or `python -m sifa_core`; None for another command."""
+    """What follows `sifa`, `python -m sifa_core` or that under torchrun; None for another command."""
     if words[0] == "sifa":
         return words[1:]
+    if words[0] == "torchrun":
+        return words[words.index("sifa_core") + 1 :]
     is_module = len(words) > 3 and words[0].endswith("python") and words[1:3] == ["-m", "sifa_core"]
     return words[3:] if is_module else None
 

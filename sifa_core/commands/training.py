@@ -28,7 +28,10 @@ def _add_train(commands: Any) -> None:
     parser = commands.add_parser("train", help="train a model, or go on with a run that was stopped")
     parser.add_argument("config", type=_recipe, metavar="CONFIG", help="a YAML file, or the name of one in configs/")
     parser.add_argument(
-        "overrides", nargs="*", metavar="FILE|KEY=VALUE", help="laid over it, e.g. run.steps=500; the later one counts"
+        "overrides",
+        nargs="*",
+        metavar="FILE|KEY=VALUE",
+        help="laid over it, e.g. recipe=official run.steps=500; the later counts",
     )
     parser.add_argument("--json", action="store_true", help="print the validation as JSON")
     parser.set_defaults(run=_train)
@@ -127,7 +130,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _evaluate_explanations(options: argparse.Namespace) -> None:
     from sifa_core.explain import benchmark
-    from sifa_core.training.evaluation import writable_folder
+    from sifa_core.training.report import writable_folder
 
     if options.control != "none" or options.config is not None or options.crops != 1:
         raise ConfigError("--explanations takes neither --config, --control nor --crops: its clips are motion15's.")

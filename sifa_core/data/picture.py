@@ -20,7 +20,8 @@ from sifa_core.data.cropping import NO_CROP, Crop
 # Matrix coefficients in the numbers of ITU-T H.273, which files use and the scaler understands, synonyms merged.
 _BT709, _BT601, _BT2020 = 1, 5, 9
 _MATRICES = {1: _BT709, 4: 4, 5: _BT601, 6: _BT601, 7: 7, 9: _BT2020, 10: _BT2020}
-# Exact rounding and full chroma resolution: these few frames are looked at closely.
+# Exact rounding and full chroma resolution: these few frames are looked at closely. Where a picture is made smaller in
+# one step, for training, averaging areas is right, and cheaper where its size stays.
 # The last two are libswscale's own numbers, which PyAV has names for only from version 18 on.
 _QUALITY = int(Interpolation.BICUBIC) | 0x40000 | 0x2000
 _REDUCING = int(Interpolation.AREA) | 0x40000 | 0x2000
@@ -133,7 +134,6 @@ def _stored_rgb(
     """uint8 RGB of a frame as it is stored: not cropped or turned, and of its own (width, height) if none is given."""
     has_alpha = _has_alpha(frame)
     maps = needs_mapping(frame.color_trc, frame.color_primaries)
-    shrinks = size is not None and (size[0] < frame.width or size[1] < frame.height)
     # For files that do not say, what players assume: high definition is BT.709, the rest BT.601.
     usual = _BT709 if frame.height >= 720 else _BT601
     converted: Any = reformatter.reformat(
@@ -143,7 +143,7 @@ def _stored_rgb(
         format=("rgba" if has_alpha else "rgb24") if not maps else ("rgba64le" if has_alpha else "rgb48le"),
         src_colorspace=_MATRICES.get(frame.colorspace, usual),
         dst_color_range=ColorRange.JPEG,
-        interpolation=_REDUCING if shrinks else _QUALITY,
+        interpolation=_REDUCING if size else _QUALITY,
     ).to_ndarray()
     if maps:
         colours = to_sdr(converted[..., :3].astype(np.uint16, copy=False), frame.color_trc, frame.color_primaries)

@@ -79,8 +79,10 @@ def _read(
     packets = _packets(file, limits, container, stream)
     shown = sorted((packet.pts, number) for number, packet in enumerate(packets) if packet.is_shown)
     timeline = timeline_of(container, stream)
+    assert stream.time_base is not None
+    numerator, denominator = stream.time_base.as_integer_ratio()
     for pts, _ in shown:
-        timeline.add(float(pts * stream.time_base), None)  # type: ignore[operator]
+        timeline.add(pts * numerator / denominator, None)  # what a fraction would give, in a tenth of its time
     if len(shown) < 2 or timeline.jumps or timeline.seconds[-1] > limits.max_seconds:
         raise _NotPlainError
     found = Scan(timestamps=timeline.seconds, codec=context.name, frames=None)

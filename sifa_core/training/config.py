@@ -47,6 +47,8 @@ class DataConfig:
     """The same for the validation split."""
     labels: str = ""
     """File of class names: one a line (list, something_v1) or JSON (something_v2)."""
+    val_root: str = ""
+    """Folder of the validation split's videos, where it is another one than `root`."""
     frames: str = ""
     """How pictures in folders of frames are named, e.g. img_{:05d}.jpg; empty to find out."""
     seed: int = 0

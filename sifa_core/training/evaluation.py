@@ -215,7 +215,8 @@ def _check_labels(info: ModelInfo, wanted: tuple[str, ...]) -> None:
     """Raises ConfigError where the data set's classes are not the model's; a model without names has any."""
     known = info.labels
     if len(known) != len(wanted):
-        raise ConfigError(f"{info.name} has {len(known)} classes, but the data set has {len(wanted)}.")
+        advice = "; data.labels names a file of all of them" if _are_numbers(known) else ""
+        raise ConfigError(f"{info.name} has {len(known)} classes, but the data set has {len(wanted)}{advice}.")
     if _are_numbers(known):
         return
     for number, (own, other) in enumerate(zip(known, wanted, strict=True)):

@@ -68,7 +68,13 @@ def validation_data(
         return MotionDataset("val", data.val_size, motion_config(data), seed=data.seed)
     view = datasets.View(data.num_frames, data.stride, data.crop, training=False, clips=clips, crops=crops)
     return datasets.open_dataset(
-        data.kind, data.val, root=data.root, labels=data.labels, view=view, names=names, frames=data.frames
+        data.kind,
+        data.val,
+        root=data.val_root or data.root,
+        labels=data.labels,
+        view=view,
+        names=names,
+        frames=data.frames,
     )
 
 

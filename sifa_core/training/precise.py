@@ -7,7 +7,7 @@ on with its own average; what is measured here belongs to a copy that is validat
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -18,19 +18,29 @@ from sifa_core.training.build import batch_norms
 
 
 def with_measured_statistics(
-    model: VideoModel, videos: Iterable[Tensor], mean: Callable[[Tensor], Tensor]
+    model: VideoModel, videos: Iterable[Tensor], total: Callable[[Tensor], Tensor]
 ) -> VideoModel:
     """A copy of `model` whose batch statistics are the means over the batches `videos`, each [B, 3, T, H, W].
 
-    `mean` takes the mean of a tensor over all processes. Random numbers of the run are not used up.
+    `total` sums a tensor over all processes, of which some may have no batch; without any the copy is as the model.
+    Random numbers of the run are not used up.
     """
-    measured = copy.deepcopy(model)
-    with torch.random.fork_rng(devices=[p.device for p in model.parameters() if p.is_cuda][:1]):  # dropout draws
-        update_bn(videos, measured)
+    measured, count = copy.deepcopy(model), torch.zeros((), device=next(model.parameters()).device)
+
+    def counted() -> Iterator[Tensor]:
+        for video in videos:
+            count.add_(1)
+            yield video
+
+    with torch.random.fork_rng(devices=[count.device] if count.is_cuda else []):  # dropout draws
+        update_bn(counted(), measured)
+    batches = total(count)
+    if batches == 0:
+        return copy.deepcopy(model)
     for module in batch_norms(measured):
         if module.running_mean is not None and module.running_var is not None:
-            first = mean(module.running_mean)
-            second = mean(module.running_var + module.running_mean.square())
+            first = total(count * module.running_mean) / batches
+            second = total(count * (module.running_var + module.running_mean.square())) / batches
             module.running_mean.copy_(first)
             module.running_var.copy_(second - first.square())
     return measured

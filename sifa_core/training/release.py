@@ -130,7 +130,7 @@ def release(
 
 def without_folders(training: dict[str, Any]) -> dict[str, Any]:
     """A run's configuration with the names of files, but not of the folders that they lie in on one's machine."""
-    named = {"model": ("weights",), "data": ("root", "train", "val", "labels"), "run": ("out",)}
+    named = {"model": ("weights",), "data": ("root", "val_root", "train", "val", "labels"), "run": ("out",)}
     cleaned = {part: dict(values) for part, values in training.items()}
     for part, keys in named.items():
         for key in keys:

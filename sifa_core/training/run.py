@@ -224,7 +224,7 @@ class Run:
         if self._measured is None or self._measured[0] != self.progress.step:
             start = max(0, self.progress.step * self.config.run.accumulation - count)
             videos = (self.inputs(batch)[0] for batch in self._loader(start, count) if len(batch.labels))
-            measured = with_measured_statistics(averaged, videos, lambda x: self.accelerator.reduce(x, "mean"))
+            measured = with_measured_statistics(averaged, videos, self.accelerator.reduce)
             self._measured = (self.progress.step, measured)
         return self._measured[1]
 

@@ -19,7 +19,7 @@ from sifa_core.training.recipe import load_config
 STATE = re.compile(r"state-(\d+)")
 CONFIG = "config.yaml"
 MAY_CHANGE = {
-    *(f"data.{key}" for key in ("workers", "root", "train", "val", "labels")),
+    *(f"data.{key}" for key in ("workers", "root", "val_root", "train", "val", "labels")),
     *(f"run.{key}" for key in ("out", "steps", "log_every", "eval_every", "save_every", "resume")),
 }
 """Keys that may be others when a run goes on; any other key makes it another run. Data may lie elsewhere as long as it

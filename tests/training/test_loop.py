@@ -242,6 +242,7 @@ def test_two_processes_go_on_where_one_has_no_clip_and_both_name_the_file(config
     listing = _good_and_broken(config, tmp_path)
     seed = next(seed for seed in range(99) if _first_is_broken(seed, 0) != _first_is_broken(seed, 1))
     same_for_both = [f"data.train={listing}", f"data.val={listing}", f"run.seed={seed}", "run.batch=1", "run.steps=2"]
+    same_for_both += ["optimizer.precise_batch_norm=1", "run.checkpointing=true", "run.mixed_precision=bf16"]
     said = _two_processes(tmp_path, config, *same_for_both, "run.save_every=1")
     assert said.count("1 broken file(s) were left out, 2 time(s) in all") == 2
     stored = json.loads((tmp_path / "run" / "evaluation.json").read_text())

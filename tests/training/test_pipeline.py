@@ -82,15 +82,16 @@ def kinetics400(root: Path) -> dict[str, str]:
 
 
 def kinetics600(root: Path) -> dict[str, str]:
-    """The same with a folder per class, and a file of class names."""
+    """The same with a root per split, a folder per class, and a file of class names."""
     for split in ("train", "val"):
         rows = ["label,youtube_id,time_start,time_end,split"]
         for label, _, seed in _clips(split):
-            _video(root / "videos" / split / label.replace(" ", "_") / f"id{seed}_000001_000011.mkv", label, seed)
+            _video(root / f"{split}_256" / label.replace(" ", "_") / f"id{seed}_000001_000011.mkv", label, seed)
             rows.append(f'"{label}",id{seed},1,11,{split}')
         (root / f"{split}.csv").write_text("\n".join(rows) + "\n")
     (root / "names.json").write_text(json.dumps({name: number for number, name in enumerate(COLOURS)}))
-    return {"kind": "list", "root": "videos", "train": "train.csv", "val": "val.csv", "labels": "names.json"}
+    roots = {"root": "train_256", "val_root": "val_256"}
+    return {"kind": "list", "train": "train.csv", "val": "val.csv", "labels": "names.json", **roots}
 
 
 def something_v1(root: Path) -> dict[str, str]:

@@ -99,11 +99,25 @@ def test_precise_statistics_are_the_means_over_the_batches():
     torch.testing.assert_close(measured.bn1.running_mean, torch.stack([x.mean((0, 2, 3)) for x in stems]).mean(0))
     torch.testing.assert_close(measured.bn1.running_var, torch.stack([x.var((0, 2, 3)) for x in stems]).mean(0))
     assert (model.bn1.running_mean == 0).all(), "the network itself keeps its own"
-    apart = iter((torch.full((4,), 2.0), torch.full((4,), 7.0)))
-    alone, video = nn.Sequential(nn.BatchNorm2d(4)), torch.randn(2, 4, 3, 3)
-    shared = with_measured_statistics(alone, [video], lambda x: next(apart))
-    assert shared[0].running_mean.tolist() == [2.0] * 4
-    assert shared[0].running_var.tolist() == [3.0] * 4, "E[x^2] - E[x]^2 over all processes"
+
+
+def test_precise_statistics_are_those_of_all_processes():
+    """Two batches here and none or two in another process; without any batch nothing changes."""
+    layer = nn.Sequential(nn.BatchNorm2d(2))
+    here, there = torch.randn(2, 5, 2, 3, 3), torch.randn(2, 5, 2, 3, 3) + 4
+    both = with_measured_statistics(layer, [*here, *there], lambda x: x)[0]
+    other = with_measured_statistics(layer, there, lambda x: x)[0]
+    sums = iter((torch.tensor(2.0), 2 * other.running_mean, 2 * (other.running_var + other.running_mean.square())))
+    shared = with_measured_statistics(layer, here, lambda x: x + next(sums))[0]
+    torch.testing.assert_close(shared.running_mean, both.running_mean)
+    assert (shared.running_var > both.running_var).all(), "what lies between the processes' means counts, too"
+    alone = with_measured_statistics(layer, here, lambda x: x)[0]
+    none = iter((torch.tensor(2.0), 2 * alone.running_mean, 2 * (alone.running_var + alone.running_mean.square())))
+    idle = with_measured_statistics(layer, [], lambda x: x + next(none))[0]
+    torch.testing.assert_close(idle.running_mean, alone.running_mean)
+    torch.testing.assert_close(idle.running_var, alone.running_var)
+    kept = with_measured_statistics(layer, [], lambda x: x)[0]
+    assert (kept.running_mean.tolist(), kept.running_var.tolist()) == ([0.0, 0.0], [1.0, 1.0])
 
 
 @pytest.mark.parametrize("name", ["sifa_net_tiny", "sifa_transformer_tiny"])
