@@ -62,6 +62,7 @@ export function figureMaps(analysis, state) {
   const evidence = analysis.evidence.get(evidenceKey(choice));
   const method = analysis.methods.find(({ name }) => name === choice.method).title;
   const against = evidence.against ? `, not ${evidence.against.label}` : "";
+  const label = analysis.predictions ? evidence.target.label + against : "untrained, random";
   return {
     moving: {
       title: state.paper ? `Motion saliency (Eq. 5), ${layer.name}` : "Motion",
@@ -74,7 +75,8 @@ export function figureMaps(analysis, state) {
       scale: "0 to 1 over the frame",
     },
     evidence: {
-      title: `${method}: ${analysis.predictions ? evidence.target.label + against : "untrained, random"}`,
+      title: `${method}: ${label}`,
+      shortTitle: label,
       colours: COLOUR_MAPS.evidence,
       box: null,
       grid: evidence.grid,
@@ -105,9 +107,9 @@ export function drawFigure(context, analysis, state, layout, palette) {
     [`Frame ${state.t}`, `${analysis.frames[state.t].time.toFixed(2)} s`],
     [`Attention on frame ${following}`, found ? `${state.layer}, ${found.points.weights.length} points` : "none"],
     [moving.title, ""],
-    [evidence.title, ""],
+    [evidence.title, "", evidence.shortTitle],
   ];
-  titles.forEach(([title, detail], i) => writeTitle(context, panels[i], panelWidth, title, detail, palette));
+  titles.forEach((title, i) => writeTitle(context, panels[i], panelWidth, title, palette));
 
   const now = analysis.frames[state.t].image;
   const next = analysis.frames[following].image;
@@ -122,7 +124,8 @@ export function drawFigure(context, analysis, state, layout, palette) {
   drawScale(context, evidence.colours, ["0", "1"], evidence.scale, panels[3], size, palette);
   if (found) {
     const ends = found.range.map(readable);
-    drawScale(context, COLOUR_MAPS.weights, ends, "attention weight", panels[1], size, palette);
+    const words = panelWidth < 240 ? "weight" : "attention weight";
+    drawScale(context, COLOUR_MAPS.weights, ends, words, panels[1], size, palette);
     drawAttention(context, found, state, panels, size, at);
   }
   drawQuery(context, panels[0].x + at.screenX(state.x), panels[0].y + at.screenY(state.y), unitOf(panelWidth));
@@ -131,12 +134,13 @@ export function drawFigure(context, analysis, state, layout, palette) {
 /** Marks are smaller on small panels. */
 const unitOf = (panelWidth) => Math.min(1, Math.max(0.55, panelWidth / 380));
 
-function writeTitle(context, { x, y }, panelWidth, title, detail, palette) {
+/** Title and detail above a panel; where there is no room for all of the title, the short one if there is one. */
+function writeTitle(context, { x, y }, panelWidth, [title, detail, short = title], palette) {
   context.textBaseline = "alphabetic";
   context.textAlign = "left";
   context.font = `600 13px ${FONT}`;
   context.fillStyle = palette.ink;
-  const shown = fitted(context, title, panelWidth);
+  const shown = fitted(context, context.measureText(title).width <= panelWidth ? title : short, panelWidth);
   context.fillText(shown, x, y - 9);
   const used = context.measureText(shown).width + 8;
   context.font = `400 12px ${FONT}`;
