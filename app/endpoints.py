@@ -37,7 +37,9 @@ def add_endpoints(service: Service, **queue: Any) -> None:
         if not isinstance(top, (int, float)) or not top >= 1:
             raise QueryError(f"top={top!r} is not possible; it is a whole number of at least 1.")
         check(clip, example)
-        clips = video_clips(service.model, service.example(example).path if example else str(clip))
+        clips = video_clips(
+            service.model, service.example(example).path if example else str(clip), readers=service.readers
+        )
         info, source = service.model.info, clips[0].source
         with service.model_lock:
             best = predict_clips(service.model, *clips)[: int(top)]

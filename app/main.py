@@ -22,9 +22,11 @@ def serve_page(options: argparse.Namespace) -> None:
     from app.models import check_exists
     from app.temporary import private_folder
     from sifa_core.commands.options import load
+    from sifa_core.data.isolated import shared_readers
 
     for name in options.compare:
         check_exists(name)
+    shared_readers().start()  # while the model is loaded
     model = load(options)
     with private_folder():
         from app.server import serve  # Gradio comes last: it is slow to load, and looks for the folder when it does

@@ -40,10 +40,11 @@ class AddressError(SifaError):
 def serve(model: VideoModel, *, compare: Sequence[str], host: str, port: int) -> None:
     """Serve the page of `model`, with others to `compare` it with, until interrupted or terminated.
 
-    Raises AddressError if the address cannot be used.
+    Raises AddressError if the address cannot be used, ReaderUnavailableError if no clip could be read.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     service = Service(model, compare=compare)
+    confinement = service.readers.describe()
     page = build_page(service).queue(max_size=MAX_WAITING, api_open=False)
     try:
         _, url, _ = page.launch(
@@ -52,6 +53,7 @@ def serve(model: VideoModel, *, compare: Sequence[str], host: str, port: int) ->
     except OSError as error:
         raise AddressError(f"{host}:{port} cannot be served on; choose another --host or --port.") from error
     print(f"SIFA Explorer is ready at {url}", flush=True)
+    print(confinement, flush=True)
     stop = threading.Event()
     threading.Thread(target=service.warm_up, args=(stop,), daemon=True, name="warm-up").start()
     for number in (signal.SIGINT, signal.SIGTERM):

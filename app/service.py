@@ -14,6 +14,7 @@ from app.cache import AnalysisCache, CacheEntry
 from app.examples import Example, find_examples
 from app.models import MAIN, ModelPool
 from sifa_core import Analysis, Clip, SifaError
+from sifa_core.data.isolated import shared_readers
 from sifa_core.explain.render import figure5
 from sifa_core.explain.render.payload import evidence_map, layer_arrays, viewer_payload
 from sifa_core.explain.studies.faithfulness import Faithfulness, faithfulness
@@ -71,6 +72,8 @@ class Service:
         self.models = ModelPool(model, compare)
         self.examples: dict[str, Example] = find_examples(clips)
         self.cache = AnalysisCache(cache_bytes)
+        self.readers = shared_readers()
+        """Who reads what visitors send: processes that may die."""
         self.model_lock = threading.RLock()
         """Held by whoever runs the model: a forward, a Grad-CAM, or anything that may need one."""
         self._example_tokens: dict[str, str] = {}
@@ -86,7 +89,7 @@ class Service:
         """The clip of a file, as many frames as the model takes, small enough for the cache, and `views` clips spread
         over the whole file, see `predict_video`. Raises ClipError."""
         info = self.model.info
-        return sifa.read_views(
+        return self.readers.read_views(
             path,
             info.num_frames,
             views,

@@ -36,6 +36,10 @@ class ClipTooLargeError(ClipError):
     """The file passes a limit on bytes, pixels, frames or seconds."""
 
 
+class ReaderUnavailableError(ClipError):
+    """The process that reads clips cannot be started or does not answer; another file would do no better."""
+
+
 class ModelError(SifaError):
     """A model name, configuration or input that cannot be used."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from sifa_core.data import Clip
 from sifa_core.data.transforms import to_model_input
 from sifa_core.errors import NotFiniteError
 from sifa_core.models import ModelInfo, VideoModel
+
+if TYPE_CHECKING:
+    from sifa_core.data.isolated import Readers
 
 VIEWS = 10
 """Clips of a video over which its prediction is averaged (section 4.1, "Inference Strategy")."""
@@ -52,9 +55,13 @@ def predict_video(model: VideoModel, path: str | Path, views: int = VIEWS) -> Pr
     return predict(model, *video_clips(model, path, views))
 
 
-def video_clips(model: VideoModel, path: str | Path, views: int = VIEWS) -> list[Clip]:
-    """The clips over which `predict_video` takes the mean, no larger than the model needs; raises as that does."""
-    return data.read_views(path, model.info.num_frames, views, max_short_side=2 * model.info.input_size)[1]
+def video_clips(model: VideoModel, path: str | Path, views: int = VIEWS, readers: Readers | None = None) -> list[Clip]:
+    """The clips over which `predict_video` takes the mean, no larger than the model needs; raises as that does.
+
+    They are read by `readers` if given, and in this process otherwise.
+    """
+    read = data.read_views if readers is None else readers.read_views
+    return read(path, model.info.num_frames, views, max_short_side=2 * model.info.input_size)[1]
 
 
 def rank(probabilities: Tensor, labels: Sequence[str]) -> Predictions:

@@ -29,7 +29,7 @@ ENVIRONMENT = {
 for _name, _value in ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
 
-INTEGRATION = {"app", "benchmarks", "cuda", "install", "training"}
+INTEGRATION = {"app", "benchmarks", "cuda", "install", "isolated", "training"}
 """Folders whose tests start processes, compile, serve or train; so does every test marked `slow`."""
 TIME_LIMIT = 300
 """Seconds for one test with its fixtures: generous, since the machine may be busy; what takes longer hangs."""

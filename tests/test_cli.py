@@ -14,9 +14,11 @@ import torch
 
 import sifa_core
 from sifa_core.cli import main
+from sifa_core.data.isolated import Readers
 from sifa_core.data.motion15 import LABELS
 from sifa_core.models import create_model, save_checkpoint
 from sifa_core.paths import EXAMPLE_CLIPS
+from tests.data import hostile
 
 CLIP = str(EXAMPLE_CLIPS / "cockatoo_moves_right.mp4")
 
@@ -145,6 +147,25 @@ def test_bad_input_is_one_line_and_nothing_is_written(capsys, tmp_path, monkeypa
     (error,) = [line for line in err.splitlines() if line.startswith("error: ")]
     assert message in error
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there are no workers")
+def test_a_file_made_to_do_harm_costs_only_its_own_answer(capsys, untrained, tmp_path):
+    """Read in this process, this one took it down."""
+    bomb = tmp_path / "bomb.png"
+    bomb.write_bytes(hostile.EXHAUSTING["profile.png"](2000))
+    code, out, _ = run(capsys, "predict", str(bomb), CLIP, "--model", untrained, "--views", "1", "--json")
+    assert code == 2
+    broken, right = json.loads(out)["clips"]
+    assert broken["error"] == "bomb.png would take more memory to read than a clip may take here."
+    assert len(right["predictions"]) == 5
+
+
+def test_trusted_files_are_read_in_this_process(capsys, untrained, monkeypatch):
+    monkeypatch.setattr(Readers, "_running", lambda self: pytest.fail("a worker was asked for"))
+    code, out, _ = run(capsys, "predict", CLIP, "--model", untrained, "--views", "1", "--trusted")
+    assert code == 0
+    assert out.startswith("cockatoo_moves_right.mp4")
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,13 @@
  * moment and the overlays of one are those of the other. Models may take different frames of a clip: the same moment is
  * the nearest of their frames.
  *
- * Runs in the component's `js_on_load`. The value is {} or {clip: sha256, models: [{key, title}], sides: [key, key],
- * asked: [key, key] or null, payloads: {key: payload}, rows: [{label, values: [number or null, number or null],
+ * Runs in the component's `js_on_load` after the viewer's elements.js. The value is {} or {clip: sha256,
+ * models: [{key, title}], sides: [key, key], asked: [key, key] or null, payloads: {key: payload}, rows: [{label, values: [number or null, number or null],
  * difference: number or null}] or null}; a payload that was sent before is not sent again. The event "select" asks for
  * the models in the root's `wanted`: a choice that is made while another one is answered stays, until `asked` tells that
  * it has been answered, too. Every text is shown as text.
  */
-const make = (tag, properties = {}, children = []) => {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-};
+const make = sifaViewer.element;
 const LINKED = ["t", "x", "y", "pins", "active", "view", "overlays", "opacity", "scope"];
 const root = element.querySelector(".compare");
 const explorer = document.querySelector("#explorer .sifa-viewer");

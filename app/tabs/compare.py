@@ -14,8 +14,9 @@ from app.page_context import LAST_EVENT, MODEL_QUEUE, QUIET, PageContext, Update
 from sifa_core import SifaError
 from sifa_core.errors import QueryError
 from sifa_core.explain.render.payload import light_payload
+from sifa_core.explain.viewer import viewer_script
 
-SCRIPT = (Path(__file__).parent / "compare.js").read_text(encoding="utf-8")
+SCRIPT = viewer_script("elements.js") + (Path(__file__).parent / "compare.js").read_text(encoding="utf-8")
 TEMPLATE = """
 <div class="compare">
   <p class="hint">Both sides look at the same place: hover, pin, step or play on either.

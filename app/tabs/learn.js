@@ -5,7 +5,7 @@
  * part in the root's property `request` does: {part, here, choice}, or null. Both are read when the server is really asked,
  * which may be later than the event, while an earlier question is being answered.
  *
- * Runs in the component's `js_on_load` after LESSONS, SYMBOLS, formulas.js, learn_pictures.js, learn_numbers.js and learn_steps.js. The value
+ * Runs in the component's `js_on_load` after the scripts that script() in learn.py names. The value
  * is a lesson, an answer of kind "switched off", or {} when there is nothing new.
  */
 const root = element.querySelector(".learn");
@@ -179,9 +179,9 @@ function resultOf(answer) {
     const scaled = fractions(answer[which].weights);
     const draw = (svg, unit) => {
       for (const i of largest(answer[which].weights, scaled.length).reverse()) {
-        drawDot(svg, answer[which].points[i], 0.7 + 0.8 * scaled[i], colourAt(INFERNO, scaled[i]).css, unit);
+        drawDot(svg, answer[which].points[i], 0.7 + 0.8 * scaled[i], colourAt(COLOUR_MAPS.weights, scaled[i]).css, unit);
       }
-      drawDot(svg, [lesson.choice.x, lesson.choice.y], 1.3, "#22c55e", unit);
+      drawDot(svg, [lesson.choice.x, lesson.choice.y], 1.3, QUERY_COLOUR, unit);
     };
     return figure(pane(lesson, 1, whole(lesson), label, draw, true), label);
   };

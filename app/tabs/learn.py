@@ -29,6 +29,7 @@ from sifa_core.explain.render.payload import PICTURE_QUALITY, PICTURE_SIDE, enco
 from sifa_core.explain.studies.ablation import PARTS, ablate, compare, has_part
 from sifa_core.explain.studies.equations import Attention, EquationSteps, explain_equations
 from sifa_core.explain.trace import OFFSET_SOURCES
+from sifa_core.explain.viewer import viewer_script
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("formulas", "learn_pictures", "learn_numbers", "learn_steps", "learn")
@@ -123,8 +124,9 @@ def _ablation(service: Service, key: str, part: str, choice: Any, here: bool) ->
 
 
 def script() -> str:
-    """What runs in the browser: the lessons, the pictures, and the stepping through them."""
-    parts = [f"const LESSONS = {json.dumps([asdict(each) for each in LESSONS])}, SYMBOLS = {json.dumps(SYMBOLS)};"]
+    """What runs in the browser: the viewer's colours, the lessons, the pictures, and the stepping through them."""
+    parts = [viewer_script("colour_maps.js"), "const { COLOUR_MAPS, LINK_COLOUR, QUERY_COLOUR } = sifaViewer;"]
+    parts += [f"const LESSONS = {json.dumps([asdict(each) for each in LESSONS])}, SYMBOLS = {json.dumps(SYMBOLS)};"]
     parts += [(FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
     return "\n".join(parts)
 

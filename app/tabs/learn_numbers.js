@@ -33,7 +33,7 @@ function matrix(lesson, values, caption) {
     for (let column = 0; column < lesson.side; column += 1) {
       const i = row * lesson.side + column;
       const cell = make("td", "", say(values[i]));
-      const colour = colourAt(INFERNO, scaled[i]);
+      const colour = colourAt(COLOUR_MAPS.weights, scaled[i]);
       cell.style.background = colour.css;
       cell.style.color = colour.isBright ? "#000000" : "#ffffff";
       line.append(cell);

@@ -4,9 +4,7 @@
  * A lesson is what app/tabs/learn.py sends. Cells and offsets are (column, row), in cells of the layer's map.
  */
 const SVG = "http://www.w3.org/2000/svg";
-/** Colours from the smallest value to the largest, those of the viewer's points and of its motion saliency. */
-const INFERNO = [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]];
-const VIRIDIS = [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132], [122, 209, 81], [253, 231, 37]];
+/* The colours are the viewer's: COLOUR_MAPS, QUERY_COLOUR, LINK_COLOUR; see script() in learn.py. */
 
 /** An SVG element with attributes and children. */
 function shape(tag, attributes = {}, ...children) {
@@ -16,14 +14,12 @@ function shape(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** The colour of a fraction 0..1 on a scale. */
-function colourAt(scale, fraction) {
-  const place = Math.min(Math.max(fraction, 0), 1) * (scale.length - 1);
-  const low = Math.min(Math.floor(place), scale.length - 2);
-  const mixed = scale[low].map((part, i) => Math.round(part + (place - low) * (scale[low + 1][i] - part)));
-  const [red, green, blue] = mixed.map((part) => (part / 255) ** 2.2);
+/** The colour of a fraction 0..1 on a map of the viewer, and whether black can be read on it better than white. */
+function colourAt(map, fraction) {
+  const place = Math.round(255 * Math.min(Math.max(fraction, 0), 1));
+  const [red, green, blue] = Array.from(map.bytes.subarray(3 * place, 3 * place + 3), (part) => (part / 255) ** 2.2);
   // Where black and white stand out alike; each is then at least 4.5 : 1 on its side.
-  return { css: `rgb(${mixed.join(" ")})`, isBright: 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 };
+  return { css: map.css[place], isBright: 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 };
 }
 
 /** Values as fractions 0..1 of the way between the smallest and the largest. */
@@ -103,7 +99,7 @@ function drawDot(root, [x, y], radius, fill, unit) {
 }
 
 function drawQuery(root, lesson, unit) {
-  drawDot(root, geometry(lesson).toPixel(lesson.cell), 2, "#22c55e", unit);
+  drawDot(root, geometry(lesson).toPixel(lesson.cell), 2, QUERY_COLOUR, unit);
 }
 
 /** The k x k cells around the query, coloured by weight. */
@@ -111,7 +107,7 @@ function drawNeighbourhood(root, lesson, unit) {
   drawGrid(root, lesson, unit);
   const scaled = fractions(lesson.regular.weights);
   lesson.regular.points.forEach((cell, i) => {
-    const fill = colourAt(INFERNO, scaled[i]).css;
+    const fill = colourAt(COLOUR_MAPS.weights, scaled[i]).css;
     drawCell(root, lesson, cell, { fill, "fill-opacity": 0.62, stroke: "#fff", "stroke-width": 0.35 * unit });
   });
   drawQuery(root, lesson, unit);
@@ -123,11 +119,11 @@ function drawPoints(root, lesson, attention, unit) {
   const query = toPixel(lesson.cell);
   for (const i of largest(attention.weights, 3)) {
     const [x2, y2] = toPixel(attention.points[i]);
-    root.append(shape("line", { x1: query[0], y1: query[1], x2, y2, stroke: "#a855f7", "stroke-width": 0.7 * unit }));
+    root.append(shape("line", { x1: query[0], y1: query[1], x2, y2, stroke: LINK_COLOUR, "stroke-width": 0.7 * unit }));
   }
   const scaled = fractions(attention.weights);
   for (const i of largest(attention.weights, attention.weights.length).reverse()) {
-    drawDot(root, toPixel(attention.points[i]), 1.2 + 1.3 * scaled[i], colourAt(INFERNO, scaled[i]).css, unit);
+    drawDot(root, toPixel(attention.points[i]), 1.2 + 1.3 * scaled[i], colourAt(COLOUR_MAPS.weights, scaled[i]).css, unit);
   }
   drawQuery(root, lesson, unit);
 }
@@ -175,10 +171,10 @@ function drawMap(root, lesson, values, unit) {
   values.forEach((row, j) =>
     row.forEach((_, i) => {
       const part = scaled[j * row.length + i];
-      drawCell(root, lesson, [i, j], { fill: colourAt(VIRIDIS, part).css, "fill-opacity": 0.25 + 0.6 * part });
+      drawCell(root, lesson, [i, j], { fill: colourAt(COLOUR_MAPS.saliency, part).css, "fill-opacity": 0.25 + 0.6 * part });
     }),
   );
-  drawCell(root, lesson, lesson.cell, { fill: "none", stroke: "#22c55e", "stroke-width": 0.9 * unit });
+  drawCell(root, lesson, lesson.cell, { fill: "none", stroke: QUERY_COLOUR, "stroke-width": 0.9 * unit });
 }
 
 /** The sigmoid's curve with a dot for each of the differences. */

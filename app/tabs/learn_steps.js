@@ -67,7 +67,7 @@ const STEPS = {
       pictures: [
         framePane(lesson, 0, nearby(lesson), ": the query", (root, unit) => {
           drawGrid(root, lesson, unit);
-          drawCell(root, lesson, lesson.cell, { fill: "#22c55e", "fill-opacity": 0.35, stroke: "#fff", "stroke-width": 0.4 * unit });
+          drawCell(root, lesson, lesson.cell, { fill: QUERY_COLOUR, "fill-opacity": 0.35, stroke: "#fff", "stroke-width": 0.4 * unit });
           drawQuery(root, lesson, unit);
         }),
         framePane(lesson, 1, nearby(lesson), ": its neighbours, by how alike they are", (root, unit) =>

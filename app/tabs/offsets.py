@@ -20,8 +20,9 @@ from sifa_core.errors import QueryError
 from sifa_core.explain.studies.controls import MEANINGS
 from sifa_core.explain.studies.diagnostics import FAULT, Diagnostic, diagnose
 from sifa_core.explain.studies.offset_matrix import MEASURES, measure_layers, moves_points
+from sifa_core.explain.viewer import viewer_script
 
-SCRIPT = (Path(__file__).parent / "offsets_matrix.js").read_text(encoding="utf-8")
+SCRIPT = viewer_script("elements.js") + (Path(__file__).parent / "offsets_matrix.js").read_text(encoding="utf-8")
 NOTHING: dict[str, Any] = {}
 
 CHOOSER_JS = """

@@ -2,15 +2,12 @@
  * The matrix of layers and frames: one number a cell, coloured by the measure that is chosen. A cell opens its layer and
  * frame in the viewer.
  *
- * Runs in the component's `js_on_load`. The value is {} or {layers: [{name, cells}], frames: ["0 → 1", ...],
+ * Runs in the component's `js_on_load` after the viewer's elements.js. The value is {} or {layers: [{name, cells}],
+ * frames: ["0 → 1", ...],
  * measures: [{id, title, about, unit, digits, low, high, zero, values: [layer][frame], number or null}]}; `low` and
  * `high` are the ends of the colour scale, and `zero` says that it has two sides. Every text is shown as text.
  */
-const make = (tag, properties = {}, children = []) => {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-};
+const make = sifaViewer.element;
 const root = element.querySelector(".matrix");
 const viewer = () => document.querySelector("#explorer .sifa-viewer")?.viewer;
 let measure = "mean_magnitude";

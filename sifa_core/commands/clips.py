@@ -12,6 +12,7 @@ from sifa_core.commands.options import Bar, add_model_options, load, whole_numbe
 from sifa_core.errors import ClipError
 
 if TYPE_CHECKING:
+    from sifa_core.data.isolated import Readers
     from sifa_core.models.base import ModelInfo
 
 
@@ -72,10 +73,10 @@ def _add_explain(commands: Any) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    import sifa_core as sifa
     from sifa_core.data.container import display_name
     from sifa_core.inference import VIEWS, predict, video_clips
 
+    readers = _readers(options)
     model = load(options)
     rows: list[dict[str, Any]] = []
     progress = Bar("clip")
@@ -83,9 +84,9 @@ def _predict(options: argparse.Namespace) -> None:
     for done, name in enumerate(options.clips, start=1):
         try:
             if options.start is None and options.stride == "auto":
-                clips = video_clips(model, name, options.views or VIEWS)
+                clips = video_clips(model, name, options.views or VIEWS, readers)
             else:
-                clips = [sifa.read_clip(name, model.info.num_frames, start=options.start, stride=options.stride)]
+                clips = [readers.read_clip(name, model.info.num_frames, start=options.start, stride=options.stride)]
         except ClipError as error:
             if len(options.clips) == 1:
                 raise
@@ -128,8 +129,9 @@ def _explain(options: argparse.Namespace) -> None:
         file_kind(path)
         if path.resolve() == Path(options.clip).resolve():
             raise own_clip(path)
+    readers = _readers(options)
     model = load(options)
-    clip = sifa.read_clip(options.clip, model.info.num_frames, start=options.start, stride=options.stride)
+    clip = readers.read_clip(options.clip, model.info.num_frames, start=options.start, stride=options.stride)
     analysis = sifa.analyze(model, clip, progress=lambda step: print(f"{step} …", file=sys.stderr))
     target, against = (int(text) if (text or "").isdecimal() else text for text in (options.target, options.against))
     selection = analysis.select(
@@ -161,10 +163,24 @@ def _explain(options: argparse.Namespace) -> None:
         print(f"  {diagnostic.severity}: {diagnostic.sentence} {diagnostic.advice}")
 
 
+def _readers(options: argparse.Namespace) -> Readers:
+    """Who reads the clips. Processes that take time to start do so while the model is loaded."""
+    from sifa_core.data.isolated import Readers, shared_readers
+
+    readers = Readers(isolate=False) if options.trusted else shared_readers()
+    readers.start()
+    return readers
+
+
 def _add_sampling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=int, metavar="FRAME", help="first frame (default: the window that moves most)")
     parser.add_argument(
         "--stride", type=_stride, default="auto", help='frames from one to the next, or "auto" (default)'
+    )
+    parser.add_argument(
+        "--trusted",
+        action="store_true",
+        help="read videos in this process, not in a confined one: for files that are surely what they seem to be",
     )
 
 

@@ -1,4 +1,4 @@
-"""The container of a video that nobody vouches for: known formats, no other file, no network, no endless wait.
+"""An untrusted container: known formats, no other file, no network, no endless wait.
 
 The file is opened by Python and handed to FFmpeg as a stream of bytes, so its name is never read as a protocol, a
 pattern or an option, and formats that are lists of other files (playlists, ffconcat, SDP) are not on the list.
@@ -59,6 +59,11 @@ def short_name(name: str) -> str:
     return name if len(name) <= 80 else f"{name[:50]}…{name[-29:]}"
 
 
+def too_much_memory(name: str) -> ClipTooLargeError:
+    """The error for a file whose reading would take more memory than the process may have."""
+    return ClipTooLargeError(f"{name} would take more memory to read than a clip may take here.")
+
+
 @dataclass(frozen=True)
 class Clock:
     """The time by which reading has to be over."""
@@ -73,7 +78,11 @@ class Clock:
     def check(self) -> None:
         """Raises ClipTooLargeError when the time is over."""
         if self.is_over():
-            raise ClipTooLargeError(f"{self.name} takes longer than the limit of {self.seconds:g} s to read.")
+            raise self.error()
+
+    def error(self) -> ClipTooLargeError:
+        """What there is to say when the time is over."""
+        return ClipTooLargeError(f"{self.name} takes longer than the limit of {self.seconds:g} s to read.")
 
 
 @dataclass
@@ -89,10 +98,11 @@ class VideoFile:
 
     @cached_property
     def sha256(self) -> str:
-        """Hex digest of the file's bytes. Reads all of it once."""
+        """Hex digest of the file's bytes. Reads all of it once. Raises ClipTooLargeError when the time is over."""
         self.handle.seek(0)
         digest = hashlib.sha256()
         while block := self.handle.read(1 << 20):
+            self.clock.check()
             digest.update(block)
         return digest.hexdigest()
 
@@ -114,6 +124,8 @@ class VideoFile:
                 timeout=self.clock.seconds,
                 io_open=_refuse,
             )
+        except MemoryError as error:  # FFmpeg's own error of this kind is one, too
+            raise too_much_memory(self.name) from error
         except (av.error.FFmpegError, ValueError, OSError) as error:
             self.clock.check()
             raise self._unreadable() from error
@@ -182,8 +194,13 @@ def open_file(path: str | os.PathLike[str], limits: Limits) -> Iterator[VideoFil
             raise ClipTooLargeError(
                 f"{name} has {size / 1e6:,.1f} MB, more than the limit of {limits.max_bytes / 1e6:,.1f} MB."
             )
-        clock = Clock(name, time.monotonic() + limits.max_decode_seconds, limits.max_decode_seconds)
-        yield VideoFile(name, clock, handle, handle.read(32))
+        yield video_file(handle, name, limits)
+
+
+def video_file(handle: BinaryIO, name: str, limits: Limits) -> VideoFile:
+    """A file that is open already, to be called `name` in sentences; its clock starts now."""
+    clock = Clock(name, time.monotonic() + limits.max_decode_seconds, limits.max_decode_seconds)
+    return VideoFile(name, clock, handle, handle.read(32))
 
 
 def decoder_options(limits: Limits) -> dict[str, str]:

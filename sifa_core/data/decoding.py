@@ -13,7 +13,7 @@ import av.error
 import av.video.stream
 import numpy as np
 
-from sifa_core.data.container import VideoFile, decoder_options
+from sifa_core.data.container import VideoFile, decoder_options, too_much_memory
 from sifa_core.data.limits import Limits
 from sifa_core.errors import ClipTooLargeError
 
@@ -52,6 +52,8 @@ def decoded(
                 yield frame if alpha is None else alpha.give(frame)
         except av.error.EOFError:
             return
+        except MemoryError as error:  # want of memory is no damage of the file: pictures would be missing
+            raise too_much_memory(file.name) from error
         except av.error.FFmpegError:
             damage.packets += 1
 
@@ -74,6 +76,8 @@ def _packets(
         file.clock.check()
         try:
             packet = next(packets, None)
+        except MemoryError as error:
+            raise too_much_memory(file.name) from error
         except (av.error.FFmpegError, IndexError):
             # PyAV's IndexError comes from the end of a stream of packets in which further streams turned up.
             if waiting is not None:

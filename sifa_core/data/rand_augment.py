@@ -127,7 +127,9 @@ OPERATIONS = {
     "auto_contrast": Operation(_pillow(lambda picture, strength: ImageOps.autocontrast(picture)), 0),
     "equalize": Operation(_pillow(lambda picture, strength: ImageOps.equalize(picture)), 0),
     "invert": Operation(_pillow(lambda picture, strength: ImageOps.invert(picture)), 0),
-    "posterize": Operation(_pillow(lambda picture, strength: ImageOps.posterize(picture, 4 - int(strength))), 4),
+    "posterize": Operation(
+        _pillow(lambda picture, strength: ImageOps.posterize(picture, max(1, 4 - int(strength)))), 4
+    ),
     "solarize": Operation(_pillow(lambda picture, strength: ImageOps.solarize(picture, int(256 - strength))), 256),
     "solarize_add": Operation(_solarize_add, 110),
     "color": _enhancement(ImageEnhance.Color),

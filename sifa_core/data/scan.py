@@ -7,7 +7,7 @@ longer video are decoded again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import av
@@ -29,6 +29,9 @@ from sifa_core.data.motion_energy import thumbnail_size
 from sifa_core.data.picture import Presentation, presentation, to_rgb
 from sifa_core.data.timing import Timeline
 from sifa_core.errors import BrokenVideoError, ClipTooLargeError
+
+Allocate = Callable[[tuple[int, ...]], NDArray[np.uint8]]
+"""shape -> an array for pictures, whatever it holds."""
 
 _FRAME_BYTES = 256_000_000
 """Most that decoded frames may take for the second pass to have them from memory."""
@@ -107,8 +110,19 @@ def scan_video(file: VideoFile, limits: Limits, max_short_side: int, *, thumbnai
     return found
 
 
+def empty_pictures(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """An array for pictures in the memory of this process."""
+    return np.empty(shape, np.uint8)
+
+
 def pictures(
-    file: VideoFile, limits: Limits, found: Scan, indices: NDArray[np.int64], max_short_side: int | None = None
+    file: VideoFile,
+    limits: Limits,
+    found: Scan,
+    indices: NDArray[np.int64],
+    max_short_side: int | None = None,
+    *,
+    allocate: Allocate = empty_pictures,
 ) -> NDArray[np.uint8]:
     """uint8 [T, H, W, 3] of the frames with these numbers, smaller than `found` says if `max_short_side` is.
 
@@ -117,7 +131,7 @@ def pictures(
     assert found.show is not None
     show = found.show if max_short_side is None else found.show.reduced(max_short_side)
     check_clip_size(file.name, len(indices), show, limits)
-    frames = np.empty((len(indices), show.height, show.width, 3), np.uint8)
+    frames = allocate((len(indices), show.height, show.width, 3))
     reformatter = VideoReformatter()
     missing = set(indices.tolist())
     first, last = min(missing), max(missing)

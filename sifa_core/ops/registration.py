@@ -36,7 +36,7 @@ _LIBRARY.define(
 )
 
 
-def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
+def _promised_layout(tensor: torch.Tensor) -> torch.Tensor:
     """Strides exactly as shape inference promises them, also where a size of 1 would leave a choice."""
     _, channels, height, width = tensor.shape
     if tensor.stride() == (channels * height * width, 1, width * channels, channels):
@@ -50,7 +50,7 @@ def _attention(
     settings = Settings(kernel_size, scale)
     check(query, memory, offset, settings)
     aggregate, weights = backends.select(query).attention(query, memory, offset, settings)
-    return _channels_last(aggregate), _channels_last(weights)
+    return _promised_layout(aggregate), _promised_layout(weights)
 
 
 def _attention_backward(
@@ -69,7 +69,7 @@ def _attention_backward(
     given = BackwardInputs(grad_aggregate, grad_weights, query, memory, offset, weights)
     _check_backward(given, settings)
     grads = backends.select(query).attention_backward(given, settings, tuple(needs))
-    return tuple(query.new_empty(0) if grad is None else _channels_last(grad) for grad in grads)
+    return tuple(query.new_empty(0) if grad is None else _promised_layout(grad) for grad in grads)
 
 
 def _check_backward(given: BackwardInputs, settings: Settings) -> None:

@@ -98,7 +98,7 @@ def keep_statistics(model: nn.Module) -> Iterator[None]:
 
 
 def recompute_blocks(model: nn.Module, recomputing: Callable[[], AbstractContextManager[None]]) -> None:
-    """Let every block be computed anew in the backward, so that only the maps between blocks are kept.
+    """Let every block be computed anew in the backward, so that only the maps between blocks stay in memory.
 
     Statistics of batch normalisation learn from the first of both forwards only. `recomputing` surrounds the second.
     """

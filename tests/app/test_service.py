@@ -13,7 +13,8 @@ import pytest
 from app.cache import footprint
 from app.service import FRAME_BYTES, EvictedError, Service, UnknownExampleError
 from sifa_core import Clip
-from sifa_core.data import decode
+from sifa_core.data import reading
+from sifa_core.data.isolated import Readers
 from sifa_core.data.mp4 import write_mp4
 from sifa_core.errors import NotAVideoError
 from sifa_core.models import VideoModel
@@ -91,8 +92,9 @@ def test_a_very_wide_clip_is_reduced_further_in_one_reading(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = []
-    scan = decode.scan_video
-    monkeypatch.setattr(decode, "scan_video", lambda *given, **more: passes.append(given) or scan(*given, **more))
+    scan = reading.scan_video
+    monkeypatch.setattr(service, "readers", Readers(isolate=False))
+    monkeypatch.setattr(reading, "scan_video", lambda *given, **more: passes.append(given) or scan(*given, **more))
     clip, _ = service.read(write_video(tmp_path / "wide.mp4", 2048, 360))
     assert len(passes) == 1, "the side follows from the video's own, before any picture is made"
     assert clip.height < 300

@@ -78,6 +78,7 @@ def test_pillows_operations_by_hand():
     generator = np.random.default_rng(0)
     assert (OPERATIONS["invert"].apply(grey, 0, generator) == 255 - grey).all()
     assert (OPERATIONS["posterize"].apply(grey, 2.0, generator) == grey // 64 * 64).all()
+    assert (OPERATIONS["posterize"].apply(grey, 4.0, generator) == grey // 128 * 128).all(), "never all black"
     assert (OPERATIONS["solarize"].apply(grey, 128, generator) == np.where(grey < 128, grey, 255 - grey)).all()
     assert (OPERATIONS["solarize_add"].apply(grey, 50, generator) == np.where(grey < 128, grey + 50, grey)).all()
     assert np.abs(OPERATIONS["brightness"].apply(grey, 0.5, generator).astype(int) - grey // 2).max() <= 1

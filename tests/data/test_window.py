@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sifa_core.data import Limits, decode, read_frames, window
+from sifa_core.data import Limits, read_frames, reading, window
 from sifa_core.data.container import open_file
 from sifa_core.data.sampling import Window
 from sifa_core.data.scan import pictures, scan_video
@@ -64,8 +64,8 @@ def test_any_window_is_what_decoding_everything_gives(videos, case, monkeypatch)
     times, frames = everything(path, 48)
     generator = np.random.default_rng(len(case))
     quick = []
-    real = decode.read_window
-    monkeypatch.setattr(decode, "read_window", lambda *args: quick.append(real(*args)) or quick[-1])
+    real = reading.read_window
+    monkeypatch.setattr(reading, "read_window", lambda *args: quick.append(real(*args)) or quick[-1])
     for trial in range(25):
         start, stride = int(generator.integers(len(times))), int(generator.integers(1, 6))
         indices = np.minimum(start + stride * np.arange(8), len(times) - 1)

@@ -145,7 +145,7 @@ def test_gradients_reach_the_offsets():
     "fields",
     [{"kernel_size": 2}, {"offset_from": "flow"}, {"scale": "sqrt"}, {"last_frame": "first"}, {"gate": "sigmoid"}],
 )
-def test_impossible_switches_are_named(fields):
+def test_impossible_fields_are_named(fields):
     name = next(iter(fields))
     with pytest.raises(ConfigError, match=f"{name}=.*choose one of"):
         TemporalConfig(**fields)

@@ -120,6 +120,15 @@ def something_v2(root: Path) -> dict[str, str]:
     return {"kind": "something_v2", "root": "", **lists}
 
 
+def folders(root: Path) -> dict[str, str]:
+    """A folder per class with videos of several kinds, and litter."""
+    for split, ending in (("train", "mp4"), ("val", "MTS")):
+        for label, _, seed in _clips(split):
+            _video(root / split / label / f"clip{seed}.{ending}", label, seed)
+        (root / split / ".ipynb_checkpoints").mkdir()
+    return {"kind": "folders", "root": "", "train": "train", "val": "val"}
+
+
 def denseflow(root: Path) -> dict[str, str]:
     """A folder per class, a folder per clip, frames and flow in it."""
     for split in ("train", "val"):
@@ -180,7 +189,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[Pat
     return make
 
 
-@pytest.mark.parametrize("build", [kinetics400, kinetics600, something_v1, something_v2, denseflow, authors])
+@pytest.mark.parametrize("build", [kinetics400, kinetics600, something_v1, something_v2, folders, denseflow, authors])
 def test_from_a_tree_to_the_names_of_its_clips(build, trained, tmp_path):
     (path, *over), run = trained(build)
     steps = [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()]

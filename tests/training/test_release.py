@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sifa_core.data.motion15 import LABELS, render
-from sifa_core.data.motion15.writer import _write_mp4
+from sifa_core.data.mp4 import write_mp4
 from sifa_core.models import create_model, load_model, save_checkpoint
 from sifa_core.training import evaluate_checkpoint
 from sifa_core.training.config import ModelConfig, TrainConfig, to_dict
@@ -27,7 +27,7 @@ def test_release(tmp_path):
     source = save_checkpoint(tmp_path / "run" / "model.safetensors", model, facts)
     examples = tmp_path / "examples"
     examples.mkdir()
-    _write_mp4(examples / "walks.mp4", render(0, "val", 3).frames, 15)
+    write_mp4(examples / "walks.mp4", render(0, "val", 3).frames, 15)
 
     card = release(
         source,

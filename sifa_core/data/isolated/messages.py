@@ -1,0 +1,179 @@
+"""What goes to a worker and comes back, as JSON. The answer may have been made by whoever made the video: it is read
+like the video itself, as something of which every part may be wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from sifa_core.data.clip import ClipSource
+from sifa_core.data.container import too_much_memory
+from sifa_core.data.isolated.shared_memory import SharedArrays, placed
+from sifa_core.data.isolated.worker_limits import WorkerLimits
+from sifa_core.data.limits import Limits
+from sifa_core.data.reading import ClipRequest, Reading, ViewsRequest
+from sifa_core.errors import (
+    BrokenVideoError,
+    ClipError,
+    ClipNotFoundError,
+    ClipTooLargeError,
+    ClipTooShortError,
+    NotAVideoError,
+    NoVideoStreamError,
+)
+
+LARGEST_ANSWER = 4_000_000
+"""Bytes. Pictures and numbers of frames come another way; warnings may be many."""
+
+_REQUESTS = {kind.__name__: kind for kind in (ClipRequest, ViewsRequest)}
+_ERRORS = {
+    kind.__name__: kind
+    for kind in (
+        ClipError,
+        BrokenVideoError,
+        ClipNotFoundError,
+        ClipTooLargeError,
+        ClipTooShortError,
+        NoVideoStreamError,
+        NotAVideoError,
+    )
+}
+_LONGEST_SENTENCE = 1000
+_DYNAMIC_RANGES = ("SDR", "HDR (PQ)", "HDR (HLG)")
+
+
+@dataclass(frozen=True)
+class Order:
+    """All that a worker is told about a file."""
+
+    name: str
+    """Display name, shortened for sentences."""
+    request: ClipRequest | ViewsRequest
+    limits: Limits
+    worker: WorkerLimits
+
+    def encoded(self) -> bytes:
+        """One line."""
+        parts = {
+            "name": self.name,
+            "kind": type(self.request).__name__,
+            "request": asdict(self.request),
+            "limits": asdict(self.limits),
+            "worker": asdict(self.worker),
+        }
+        return json.dumps(parts, default=int).encode() + b"\n"  # NumPy's whole numbers are requests, too
+
+    @classmethod
+    def decoded(cls, line: bytes) -> Order:
+        """The order that `encoded` gave."""
+        parts = json.loads(line)
+        return cls(
+            parts["name"],
+            _REQUESTS[parts["kind"]](**parts["request"]),
+            Limits(**parts["limits"]),
+            WorkerLimits(**parts["worker"]),
+        )
+
+
+class NonsenseError(ValueError):
+    """An answer that no worker gives which is what it should be."""
+
+
+class WorkerFault(Exception):  # noqa: N818 - it is not an error of whoever asked
+    """The reading failed in a way that nobody foresaw; its text is for the log."""
+
+
+def encode_readings(readings: list[Reading], shared: SharedArrays) -> bytes:
+    """The answer of a worker that could read its file. Raises MemoryError."""
+    arrays = ("pictures", "places", "timestamps", "indices")
+    answer = [
+        {name: shared.entry(getattr(reading, name)) for name in arrays} | {"source": asdict(reading.source)}
+        for reading in readings
+    ]
+    return json.dumps({"readings": answer}).encode()
+
+
+def encode_failure(error: BaseException) -> bytes:
+    """The answer of a worker that could not."""
+    if isinstance(error, ClipError) and type(error).__name__ in _ERRORS:
+        return json.dumps({"error": type(error).__name__, "sentence": str(error)}).encode()
+    if isinstance(error, MemoryError):
+        return b'{"memory": true}'
+    return json.dumps({"fault": f"{type(error).__name__}: {error}"[:_LONGEST_SENTENCE]}).encode()
+
+
+def decode(answer: bytes, memory: int, order: Order) -> list[Reading]:
+    """What an answer says. Raises the ClipError that it tells, WorkerFault, and NonsenseError."""
+    try:
+        parts = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise NonsenseError("not JSON") from error
+    match parts:
+        case {"readings": list(readings)}:
+            return _readings(readings, memory, order)
+        case {"error": str(kind), "sentence": str(sentence)} if kind in _ERRORS and _is_sentence(sentence):
+            raise _ERRORS[kind](sentence)
+        case {"memory": True}:
+            raise too_much_memory(order.name)
+        case {"fault": str(text)}:
+            raise WorkerFault(text.encode("unicode_escape").decode()[:_LONGEST_SENTENCE])
+    raise NonsenseError("no answer")
+
+
+def _readings(answers: list[Any], memory: int, order: Order) -> list[Reading]:
+    request = order.request
+    most = request.views + 1 if isinstance(request, ViewsRequest) else 1
+    if not 1 <= len(answers) <= most:
+        raise NonsenseError("another number of clips")
+    try:
+        return [_reading(answer, memory, order) for answer in answers]
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise NonsenseError(str(error)) from error
+
+
+def _reading(answer: dict[str, Any], memory: int, order: Order) -> Reading:
+    pictures = placed(memory, answer["pictures"], "uint8", 4)
+    numbers = {
+        name: placed(memory, answer[name], kind, 1).copy()
+        for name, kind in (("places", "int64"), ("timestamps", "float64"), ("indices", "int64"))
+    }
+    short_side = min(pictures.shape[1:3])
+    if pictures.shape[3] != 3 or pictures.nbytes > order.limits.max_clip_bytes:
+        raise NonsenseError("pictures of another kind")
+    if short_side > order.request.max_short_side:
+        raise NonsenseError("larger pictures")
+    if any(len(values) != order.request.num_frames for values in numbers.values()):
+        raise NonsenseError("another number of frames")
+    if numbers["places"].min() < 0 or numbers["places"].max() >= len(pictures):
+        raise NonsenseError("frames without a picture")
+    if not np.isfinite(numbers["timestamps"]).all() or numbers["indices"].min() < 0:
+        raise NonsenseError("no times or numbers of frames")
+    return Reading(pictures, source=_source(answer["source"]), **numbers)
+
+
+def _source(facts: dict[str, Any]) -> ClipSource:
+    source = ClipSource(**{**facts, "warnings": tuple(facts["warnings"])})
+    whole = (source.width, source.height, source.num_frames, source.stride)
+    is_right = (
+        all(type(number) is int and 0 < number < 1 << 31 for number in whole)
+        and all(type(number) is float and math.isfinite(number) for number in (source.fps, source.duration))
+        and type(source.codec) is str
+        and re.fullmatch(r"[\w.-]{0,40}", source.codec, re.ASCII) is not None
+        and source.rotation in (0, 90, 180, 270)
+        and source.dynamic_range in _DYNAMIC_RANGES
+        and type(source.variable_frame_rate) is bool
+        and all(_is_sentence(sentence) for sentence in source.warnings)
+    )
+    if not is_right:
+        raise NonsenseError("facts that no video has")
+    return source
+
+
+def _is_sentence(text: Any) -> bool:
+    return isinstance(text, str) and len(text) <= _LONGEST_SENTENCE and text.isprintable()
