@@ -3,7 +3,7 @@
 # make test-fast  the quick ones of them
 # make check    lint, format, types and floors
 # make wheel-check  build the wheel, install it outside the repository, and use its commands and its page there
-# make bench    measure the operator and the models on this machine
+# make bench    measure the operator, the models and the page on this machine
 # make gpu-check  the same checks and figures for the CUDA kernels, as a report to paste
 
 PYTHON ?= python3
@@ -38,8 +38,9 @@ wheel-check: .venv/dev.done browser
 	$(BIN)/python -m pytest tests/install/wheel.py
 
 # A benchmark has the machine to itself, so here waiting threads may spin: waking them costs 0.1 ms a call.
-bench: .venv/dev.done
+bench: .venv/dev.done browser
 	env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT $(BIN)/python -m sifa_core bench --readme docs/operator.md
+	$(BIN)/python -m benchmarks.page
 
 gpu-check: .venv/dev.done
 	$(BIN)/python -m benchmarks.gpu_check

@@ -244,10 +244,14 @@ def _add_results(figure: go.Figure, rows: Sequence[Result], name: str, *, mode: 
         mode=mode,
         line={"color": colour, "width": 1.5},
         marker={"symbol": symbol, "size": 10, "color": colour, "line": {"width": 1.6, "color": colour}},
-        customdata=[[each.label, each.backbone, each.gflops_per_view, each.views] for each in rows],
+        customdata=[[each.label, each.backbone, each.gflops_per_view, each.views, _top5(each)] for each in rows],
         hovertemplate="%{customdata[0]}, %{customdata[1]}<br>%{customdata[2]:,} GFLOPs × %{customdata[3]} views"
-        "<br>top-1 %{y:.1f} %<extra></extra>",
+        "<br>top-1 %{y:.1f} %%{customdata[4]}<extra></extra>",
     )
+
+
+def _top5(result: Result) -> str:
+    return "" if result.top5 is None else f", top-5 {result.top5:.1f} %"
 
 
 def _rose(fractions: np.ndarray) -> go.Figure:

@@ -4,8 +4,9 @@
 
 Nobody has drawn what moves in a real video, so OpenCV's DIS flow stands in for the truth: a pixel moves that goes by at
 least MOVES of the short side from a frame to the next. A window counts if its camera stands still: if the median of all
-flow is below RESTS. Prints how many windows counted, and two tables as in the model card; without the row of optical
-flow, which would be held against itself.
+flow is below RESTS. Prints how many windows counted, and two tables as in the model card, a window in place of a clip;
+without the row of optical flow, which would be held against itself. Windows of one video are much alike, so that the
+intervals are too narrow.
 """
 
 from __future__ import annotations

@@ -41,9 +41,7 @@ def predict(model: VideoModel, *clips: Clip) -> Predictions:
     with torch.inference_mode():
         probabilities = [model(prepare(model, clip))[0].float().cpu().softmax(0) for clip in clips]
     for clip, probability in zip(clips, probabilities, strict=True):
-        if not torch.isfinite(probability).all():
-            name = model.info.source or model.info.name
-            raise NotFiniteError(f"{name} gives values that are not finite for {clip.source.name}.")
+        check_finite(probability, model.info, clip)
     return rank(torch.stack(probabilities).mean(0), model.info.labels)
 
 
@@ -74,6 +72,12 @@ def rank(probabilities: Tensor, labels: Sequence[str]) -> Predictions:
 def shown_predictions(info: ModelInfo, predictions: Predictions) -> Predictions:
     """The predictions to show: none for an untrained model, whose probabilities mean nothing."""
     return predictions if info.is_trained else []
+
+
+def check_finite(probabilities: Tensor, info: ModelInfo, clip: Clip) -> None:
+    """Raise NotFiniteError, naming the weights and the clip, unless all are numbers."""
+    if not torch.isfinite(probabilities).all():
+        raise NotFiniteError(f"{info.source or info.name} gives values that are not finite for {clip.source.name}.")
 
 
 def public_predictions(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,7 +41,13 @@ def timed_assertions(tree: ast.AST) -> Iterator[int]:
 
 def fixed_pauses(tree: ast.AST) -> Iterator[int]:
     """Lines that pause, other than between two looks at what is waited for."""
-    looking = {id(each) for loop in ast.walk(tree) if isinstance(loop, ast.While) for each in ast.walk(loop)}
+    loops = [
+        loop
+        for loop in ast.walk(tree)
+        if isinstance(loop, ast.While)
+        or (isinstance(loop, ast.For) and any(isinstance(each, ast.Return | ast.Break) for each in ast.walk(loop)))
+    ]
+    looking = {id(each) for loop in loops for each in ast.walk(loop)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and id(node) not in looking:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -49,23 +55,25 @@ def fixed_pauses(tree: ast.AST) -> Iterator[int]:
                 yield node.lineno
 
 
-def places(find: object) -> list[str]:
+def places(find: Callable[[ast.AST], Iterator[int]], words: set[str]) -> list[str]:
+    """Where `find` finds something, in the files in which one of the words stands at all."""
     found = []
     for path in sorted(TESTS.rglob("*.py")):
-        lines = find(ast.parse(path.read_text(encoding="utf-8")))  # type: ignore[operator]
-        found += [f"{path.relative_to(TESTS)}:{line}" for line in lines]
+        text = path.read_text(encoding="utf-8")
+        if any(word in text for word in words):
+            found += [f"{path.relative_to(TESTS)}:{line}" for line in find(ast.parse(text))]
     return found
 
 
 def test_no_assertion_is_about_a_clock() -> None:
-    assert places(timed_assertions) == []
+    assert places(timed_assertions, CLOCKS) == []
     scripts = [path for path in TESTS.rglob("*.py") if path != Path(__file__)]
     in_the_browser = [path.name for path in scripts if "performance.now" in path.read_text(encoding="utf-8")]
     assert in_the_browser == []
 
 
 def test_nothing_waits_for_a_fixed_time() -> None:
-    assert [place for place in places(fixed_pauses) if not place.startswith("browser/tour.py")] == []
+    assert [place for place in places(fixed_pauses, PAUSES) if not place.startswith("browser/tour.py")] == []
 
 
 @pytest.mark.parametrize(
@@ -84,6 +92,8 @@ def test_clocks_are_found(line: str) -> None:
 def test_pauses_are_found() -> None:
     code = "time.sleep(3)\npage.wait_for_timeout(9)\nwhile not there():\n    sleep(0.1)\nassert time.time() > 0"
     assert list(fixed_pauses(ast.parse(code))) == [1, 2]
+    assert list(fixed_pauses(ast.parse("for i in range(9):\n    sleep(1)"))) == [2]
+    assert list(fixed_pauses(ast.parse("for i in range(9):\n    sleep(1)\n    if there(): break"))) == []
     assert (
         list(timed_assertions(ast.parse(f"def test():\n    start = time.time()\n    assert start\n{code[:0]}"))) == []
     )

@@ -83,8 +83,10 @@ class Reading:
 
     def clip(self, name: str, sha256: str) -> Clip:
         """The clip of the file with this display name and hash."""
-        in_order = len(self.places) == len(self.pictures) and np.array_equal(self.places, np.arange(len(self.places)))
-        frames = self.pictures if in_order else self.pictures[self.places]
+        first, count = int(self.places[0]), len(self.places)
+        # Neighbours in order are a part of the pictures, and need no copy.
+        in_order = np.array_equal(self.places, np.arange(first, first + count))
+        frames = self.pictures[first : first + count] if in_order else self.pictures[self.places]
         return Clip(frames, self.timestamps, self.indices, replace(self.source, name=name, sha256=sha256))
 
 

@@ -42,7 +42,7 @@ from sifa_core.explain.optical_flow import (
 from sifa_core.explain.points import Query, SamplingPoints, compose_points
 from sifa_core.explain.statistics import OffsetStatistics, magnitude_histogram, offset_statistics
 from sifa_core.explain.trace import LayerTrace, Trace
-from sifa_core.inference import Predictions, prepare, rank
+from sifa_core.inference import Predictions, check_finite, prepare, rank
 from sifa_core.models import ModelInfo, VideoModel
 
 Target = int | str | None
@@ -163,8 +163,13 @@ class Analysis:
 
     @cached_property
     def predictions(self) -> Predictions:
-        """(label, probability), most probable first. Meaningless if `info.is_trained` is false."""
-        return rank(self.logits.softmax(0), self.info.labels)
+        """(label, probability), most probable first. Meaningless if `info.is_trained` is false.
+
+        Raises NotFiniteError if the network's answer is no number.
+        """
+        probabilities = self.logits.softmax(0)
+        check_finite(probabilities, self.info, self.clip)
+        return rank(probabilities, self.info.labels)
 
     def sampling_points(self, query: Query, layer: str | None = None, levels: int = 1) -> SamplingPoints:
         """Where `query` = (t, x, y) looks in the next frame, read bilinearly between cells of `layer`.

@@ -1,6 +1,9 @@
 """Makes a checkpoint fit to be given away: measured, half the size, with a model card of what was measured.
 
 `python -m sifa_core.training.release runs/NAME/model.safetensors assets/checkpoints/NAME.safetensors`
+
+The card is a new one. How true its explanations are is measured afterwards, and put into it:
+`sifa evaluate --explanations NAME.safetensors --card MODEL_CARD.md -o benchmarks`
 """
 
 from __future__ import annotations

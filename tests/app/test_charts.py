@@ -81,6 +81,10 @@ def test_the_cost_chart_holds_the_tables_and_nothing_else(dataset: str) -> None:
     figure = charts.cost_chart(rows, "title")
     drawn = sorted((x, y) for trace in figure.data for x, y in zip(trace.x, trace.y, strict=True))
     assert drawn == sorted((row.total_gflops, row.top1) for row in rows if row.total_gflops)
+    said = [row[4] for trace in figure.data for row in trace.customdata]
+    assert sorted(said) == sorted(
+        "" if row.top5 is None else f", top-5 {row.top5:.1f} %" for row in rows if row.total_gflops
+    )
     assert not any("tiny" in json.dumps(trace.to_plotly_json(), default=str) for trace in figure.data)
 
 

@@ -82,14 +82,16 @@ def test_the_root_replaces_the_app_folder_on_the_path(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.slow
-def test_a_bad_model_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    missing = run("app/main.py", "--model", str(tmp_path / "none.safetensors"))
+def test_a_bad_model_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    none = str(tmp_path / "none.safetensors")
+    missing = run("app/main.py", "--model", none)
     assert (missing.returncode, missing.stdout) == (2, "")
     assert missing.stderr == "error: There is no checkpoint file none.safetensors.\n"
-    compared = run("app/main.py", "--compare", str(tmp_path / "none.safetensors"))
-    assert (compared.returncode, compared.stderr) == (2, missing.stderr)
-    assert run("-m", "sifa_core", "app", "--device", "tpu").stderr.startswith("error: There is no device 'tpu';")
     unknown = run("-m", "app.main", SIFA_MODEL="resnet")
     assert unknown.returncode == 2
     assert unknown.stderr.startswith("error: There is no model named 'resnet'; choose one of ")
     assert unknown.stderr.count("\n") == 1
+    assert main(["app", "--compare", none]) == 2
+    assert capsys.readouterr().err == missing.stderr
+    assert main(["app", "--device", "tpu"]) == 2
+    assert capsys.readouterr().err.startswith("error: There is no device 'tpu';")

@@ -56,7 +56,18 @@ def test_an_example_that_made_room_is_analysed_again(service: Service) -> None:
     assert service.analysis(again).clip.source.name == "earth_rotates.mp4"
 
 
-def test_an_example_brings_its_payload_of_less_than_three_megabytes(service: Service) -> None:
+@pytest.fixture(scope="module")
+def warm(model: VideoModel) -> Service:
+    """A service that has analysed every example."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.service.EXAMPLE_PAUSE", 0.0)
+        service = Service(model)
+        service.warm_up(threading.Event())
+    return service
+
+
+def test_an_example_brings_its_payload_of_less_than_three_megabytes(warm: Service) -> None:
+    service = warm
     for name in service.examples:
         token = service.open_example(name)
         payload = service.payload(token)
@@ -126,11 +137,9 @@ def test_warm_up_survives_a_broken_example_and_says_so(
     assert "The example broken cannot be shown" in caplog.text
 
 
-def test_warm_up_analyses_every_example(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.service.EXAMPLE_PAUSE", 0.0)
-    service.warm_up(threading.Event())
-    assert all(service.cached_example(name) for name in service.examples)
-    assert len(service.cache) == len(service.examples) > 4
+def test_warm_up_analyses_every_example(warm: Service) -> None:
+    assert all(warm.cached_example(name) for name in warm.examples)
+    assert len(warm.cache) == len(warm.examples) > 4
 
 
 def test_warm_up_stops_when_told(service: Service) -> None:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from sifa_core.data import Clip
-from sifa_core.errors import ModelError, QueryError
+from sifa_core.errors import ModelError, NotFiniteError, QueryError
 from sifa_core.explain.analysis import CLEAR_CELLS
 from sifa_core.explain.explanation import analyze
 from sifa_core.explain.maps import enlarge, normalise
@@ -28,6 +28,16 @@ def test_the_analysis_is_the_forward(model, clip, analysis):
     assert analysis.layers == ["res3.0", "res4.0", "res4.1", "res5.0", "res5.1"]
     assert analysis.frame_index == [2, 6, 10, 14]
     assert np.array_equal(analysis.frame(1), clip.frames[6])
+
+
+def test_answers_that_are_no_numbers_are_refused(clip):
+    broken = create_model("sifa_net_tiny", width=4)
+    torch.nn.init.constant_(broken.fc.bias, float("nan"))
+    for answers in (lambda: analyze(broken, clip).predictions, lambda: predict(broken, clip)):
+        with pytest.raises(
+            NotFiniteError, match=rf"^sifa_net_tiny gives values that are not finite for {clip.source.name}"
+        ):
+            answers()
 
 
 def test_the_trace_holds_what_the_forward_used(model, clip):

@@ -1,6 +1,8 @@
 """The benchmark of explanations on three small clips: which clips, what is measured, and how it is told."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from sifa_core.errors import ConfigError, ExportError
 from sifa_core.explain import benchmark
 from sifa_core.explain.benchmark import BenchmarkConfig, run, run_benchmark
 from sifa_core.explain.benchmark.estimate import estimate
+from sifa_core.paths import CHECKPOINTS
 
 SIZE = 32
 
@@ -76,6 +79,17 @@ def test_as_plain_values(found):
     assert len(plain["faithfulness"]["deletion"]["evidence"]) == len(plain["faithfulness"]["fractions"])
 
 
+@pytest.mark.slow
+def test_processes_share_the_clips_and_find_the_same(found, model, monkeypatch):
+    monkeypatch.setattr(run, "FAITHFULNESS_CLIPS", 1)
+    monkeypatch.setattr(run, "OCCLUSION_CLIPS", 1)
+    shared = run_benchmark(model, BenchmarkConfig(3, SIZE), workers=2)
+    assert [record.label for record in shared.resting] == [record.label for record in found.resting]
+    for name, row in found.motion.items():
+        assert shared.motion[name]["auc"].mean == pytest.approx(row["auc"].mean, abs=1e-3), name
+    assert shared.drop("evidence").mean == pytest.approx(found.drop("evidence").mean, abs=1e-4)
+
+
 def test_tables_hold_every_row_and_mark_what_is_shown(found):
     text = benchmark.markdown(found)
     assert text.startswith("## Explanations\n")
@@ -108,6 +122,14 @@ def test_files_are_written_whole(found, tmp_path):
     data, text = benchmark.write_files(found, tmp_path)
     assert json.loads(data.read_text(encoding="utf-8")) == json.loads(json.dumps(found.to_dict()))
     assert text.read_text(encoding="utf-8") == benchmark.markdown(found)
+
+
+def test_the_figures_that_are_shipped_are_of_the_weights_that_are_shipped():
+    folder = Path(__file__).parents[2] / "benchmarks"
+    text = (folder / "explanations.md").read_text(encoding="utf-8")
+    assert text in (CHECKPOINTS / "MODEL_CARD.md").read_text(encoding="utf-8")
+    model = json.loads((folder / "explanations.json").read_text(encoding="utf-8"))["model"]
+    assert model["sha256"] == hashlib.sha256((CHECKPOINTS / model["source"]).read_bytes()).hexdigest()
 
 
 def test_wrong_choices_are_said(model, tmp_path):

@@ -213,8 +213,9 @@ def test_accumulation_equals_one_large_batch(config, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(config, tmp_path):
-    """The same global batch through gloo gives the same weights, batch statistics frozen."""
+def test_two_processes_equal_one_which_cannot_go_on_for_them(config, tmp_path):
+    """The same global batch through gloo gives the same weights, batch statistics frozen. But the place in the data and
+    the random numbers of two processes are not those that one would go on with."""
     plain = ["optimizer.freeze_batch_norm=true", "model.fields.dropout=0", "run.steps=3", "optimizer.name=sgd"]
     plain += ["data.train=" + str(_without_broken(config, tmp_path))]
     train(load_config(config, [*plain, "run.batch=4", f"run.out={tmp_path / 'one'}"]), quiet=True)
@@ -223,17 +224,12 @@ def test_two_processes_equal_one(config, tmp_path):
     one, two = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("one", "two"))
     assert one["confusion"] == two["confusion"]
 
-
-@pytest.mark.slow
-def test_a_run_of_two_processes_is_not_taken_up_by_one(config, tmp_path):
-    """Its place in the data and its random numbers would be others from there on."""
-    _two_processes(tmp_path, config, "run.steps=1")
-    state = tmp_path / "run" / "state-1"
+    further = [*plain, "run.batch=2", f"run.out={tmp_path / 'two'}", "run.steps=4"]
     with pytest.raises(ConfigError, match=r"made by 2 process\(es\) and cannot go on with 1; start as many"):
-        train(load_config(config, ["run.steps=2"]), quiet=True)
-    assert state.is_dir(), "nothing is lost"
-    _two_processes(tmp_path, config, "run.steps=2")
-    assert load_model(tmp_path / "run" / "model.safetensors").info.facts["step"] == 2
+        train(load_config(config, further), quiet=True)
+    assert (tmp_path / "two" / "state-3").is_dir(), "nothing is lost"
+    _two_processes(tmp_path, config, *further)
+    assert load_model(tmp_path / "two" / "model.safetensors").info.facts["step"] == 4
 
 
 @pytest.mark.slow

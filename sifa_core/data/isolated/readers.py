@@ -38,7 +38,7 @@ IS_POSSIBLE_HERE = sys.platform == "linux"
 _GRACE = 0.75
 """Seconds beyond the limit until a worker is given up; it is told to end itself before."""
 _START_SECONDS = 60.0
-_END_SECONDS = 5.0
+_END_SECONDS = 15.0
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV")
 
 log = logging.getLogger("sifa_core.data.isolated")
@@ -179,12 +179,17 @@ class Readers:
         except _TemplateGoneError as error:
             raise self._unavailable() from error
 
-    def close(self) -> None:
-        """End all workers, once those that read have ended. Reading again starts new ones."""
+    def settle(self) -> None:
+        """Wait until every worker has ended, those that read now as well; then `peak_bytes` is of all of them."""
         slots = [self._slots.get() for _ in range(self.limits.readers)]
         for slot in slots:
-            self._settle(slot)
+            with contextlib.suppress(_TemplateGoneError, ReaderUnavailableError):  # then it has ended, too
+                self._settle(slot)
             self._slots.put(slot)
+
+    def close(self) -> None:
+        """Have no process left, once all workers have ended. Reading again starts a new one."""
+        self.settle()
         with self._lock:
             if self._template is not None:
                 self._template.end()
@@ -208,17 +213,18 @@ class Readers:
 
     def _read(self, slot: _Slot, file: VideoFile, order: Order) -> list[Reading]:
         for _ in range(2):  # whatever ended the template, the file did not: it gets another one
+            template = self._running()
             try:
-                return self._read_once(slot, file, order)
+                return self._read_once(template, slot, file, order)
             except _TemplateGoneError:
-                self._drop_template()
+                self._drop(template)
         raise self._unavailable()
 
-    def _read_once(self, slot: _Slot, file: VideoFile, order: Order) -> list[Reading]:
+    def _read_once(self, template: _Template, slot: _Slot, file: VideoFile, order: Order) -> list[Reading]:
         from sifa_core.data.isolated.shared_memory import new_memory
 
-        self._settle(slot)
-        template = self._running()
+        with contextlib.suppress(_TemplateGoneError):  # that of the file before, whose worker has ended with it
+            self._settle(slot)
         template.confinement()
         with contextlib.ExitStack() as stack:
             try:
@@ -290,11 +296,11 @@ class Readers:
                     raise self._unavailable() from error
             return self._template
 
-    def _drop_template(self) -> None:
+    def _drop(self, template: _Template) -> None:
         with self._lock:
-            if self._template is not None and self._template.process.poll() is not None:
-                self._template.end()
+            if self._template is template:
                 self._template = None
+                template.end()
 
     @staticmethod
     def _unavailable() -> ReaderUnavailableError:

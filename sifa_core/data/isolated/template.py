@@ -30,13 +30,15 @@ from sifa_core.data.isolated.rehearsal import rehearse
 from sifa_core.data.isolated.shared_memory import SharedArrays
 from sifa_core.data.reading import read
 
+_MOST_THREADS = 8
+
 
 def main(control: int) -> None:
     """Make copies until the other end of the socket is shut."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the owner's terminal is not ours
     with socket.socket(fileno=control) as owner:
-        leave_network()
         rehearse()
+        leave_network()  # in a name space of users as well, where what root may read here may be out of reach
         gc.collect()
         gc.freeze()  # what is here now is never looked at again, so copies share it
         owner.send(json.dumps(asdict(trial())).encode())
@@ -128,6 +130,8 @@ def _run(answer: socket.socket, video: int, memory: int) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_RDWR), 2)
         _close_all_but(0, 1, 2, answer.fileno(), video, memory)
         order = Order.decoded(_line(answer))
+        # Each thread has a stack of some megabytes, which counts as memory; a machine may have very many cores.
+        cv2.setNumThreads(min(_MOST_THREADS, len(os.sched_getaffinity(0))))
         limit_memory(order.worker)
         handle = open(video, "rb")  # noqa: SIM115 - closed by the end of the process
         confine(order.worker, order.limits.max_decode_seconds)

@@ -121,7 +121,7 @@ def faithfulness(
     stage = analysis.evidence_stage(layer, method)
     classes = analysis.target_index(target), None if against is None else analysis.target_index(against)
     rng = np.random.default_rng(seed)
-    places = _ranked_places(analysis, picture, rng)
+    places = ranked_places(analysis, picture, rng)
     curves = _curves(analysis, places, classes, lambda done: tell(0.1 + 0.5 * done, "Holding places still"))
     randomised: dict[str, float] = {}
     other: tuple[str, float] | None = None
@@ -141,8 +141,8 @@ def faithfulness(
     )
 
 
-def _ranked_places(analysis: Analysis, picture: NDArray[np.float32], rng: np.random.Generator) -> dict[str, Floats]:
-    """For every order, the share of all places that come before each place, [T, h, w], 0..1."""
+def ranked_places(analysis: Analysis, picture: NDArray[np.float32], rng: np.random.Generator) -> dict[str, Floats]:
+    """For every order, the fraction of all places that come before each place, [T, h, w], 0..1."""
     frames, rows, columns = picture.shape
     chance = rng.random((2, *picture.shape))
     stride, pictures = analysis.model.temporal_stride, analysis.clip.frames
@@ -167,9 +167,8 @@ def _curves(
     inner = FRACTIONS[1:-1]
     tested = [video, still]
     for before in places.values():
-        rank = _to_pixels(before, video)
         for base, top in ((video, still), (still, video)):
-            tested += [torch.where(rank < fraction, top, base) for fraction in inner]
+            tested += [held_where(before, fraction, base, top) for fraction in inner]
     found: list[float] = []
     with torch.no_grad():
         for start in range(0, len(tested), BATCH):
@@ -182,12 +181,16 @@ def _curves(
     return deletion, insertion
 
 
-def _to_pixels(cells: Floats, video: Tensor) -> Tensor:
-    """[T, h, w] at the pixels of `video` (1, 3, N, H, W): [1, 1, N, H, W], every pixel the value of its place."""
+def held_where(before: Floats, fraction: float, video: Tensor, stand_in: Tensor) -> Tensor:
+    """`video` (1, 3, N, H, W) with `stand_in`, of the same shape, at the first `fraction` of all places.
+
+    `before` [T, h, w] is one order of `ranked_places`.
+    """
     frame, row, column = (
-        np.arange(side) * count // side for side, count in zip(video.shape[2:], cells.shape, strict=True)
+        np.arange(side) * count // side for side, count in zip(video.shape[2:], before.shape, strict=True)
     )
-    return torch.from_numpy(cells[frame][:, row][:, :, column]).to(video.device)[None, None]
+    chosen = (before < fraction)[frame][:, row][:, :, column]
+    return torch.where(torch.from_numpy(chosen).to(video.device)[None, None], stand_in, video)
 
 
 def _probability(logits: Tensor, target: int, against: int | None) -> list[float]:

@@ -28,7 +28,7 @@ SIZES = {
 }
 IDLE_BYTES = 120_000_000
 """More than a worker has that has nothing to do."""
-SHORT = Limits(max_decode_seconds=2.0)
+SHORT = Limits(max_decode_seconds=1.0)
 
 
 def test_every_kind_has_a_size():
@@ -49,7 +49,7 @@ def test_one_sentence_within_the_limit(readers, good, tmp_path, name):
     else:
         assert name in ("long_and_thin.mov", "text_in_every_frame.mov")  # which a fast machine may get through
     np.testing.assert_array_equal(readers.read_clip(good, 4).frames, read_clip(good, 4).frames)
-    readers.close()
+    readers.settle()
     assert 0 < readers.peak_bytes < IDLE_BYTES + LITTLE.memory_bytes
 
 

@@ -110,7 +110,7 @@ def test_errors_are_those_of_reading_here(videos, readers):
 def test_nothing_is_left_open(readers, good):
     def attempt() -> int:
         readers.read_clip(good, 4)
-        readers.close()
+        readers.settle()
         return len(os.listdir("/proc/self/fd"))
 
     assert attempt() == attempt()
@@ -123,11 +123,12 @@ def workers_of(readers: Readers) -> list[int]:
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:
-    for _ in range(6000):
-        if value := condition():
-            return value
+    tries = 0
+    while not (value := condition()):
+        tries += 1
+        assert tries < 6000, "it never came to this"
         time.sleep(0.01)
-    raise AssertionError("it never came to this")
+    return value
 
 
 @pytest.fixture(scope="module")
