@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sifa_core.data.clip import ClipSource
 from sifa_core.data.container import too_much_memory
@@ -131,14 +132,18 @@ def _readings(answers: list[Any], memory: int, order: Order) -> list[Reading]:
     most = request.views + 1 if isinstance(request, ViewsRequest) else 1
     if not 1 <= len(answers) <= most:
         raise NonsenseError("another number of clips")
+    pictures: dict[str, NDArray[np.uint8]] = {}  # what several clips share is mapped once
     try:
-        return [_reading(answer, memory, order) for answer in answers]
+        for answer in answers:
+            entry = answer["pictures"]
+            if str(entry) not in pictures:
+                pictures[str(entry)] = placed(memory, entry, "uint8", 4)
+        return [_reading(answer, pictures[str(answer["pictures"])], memory, order) for answer in answers]
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise NonsenseError(str(error)) from error
 
 
-def _reading(answer: dict[str, Any], memory: int, order: Order) -> Reading:
-    pictures = placed(memory, answer["pictures"], "uint8", 4)
+def _reading(answer: dict[str, Any], pictures: NDArray[np.uint8], memory: int, order: Order) -> Reading:
     numbers = {
         name: placed(memory, answer[name], kind, 1).copy()
         for name, kind in (("places", "int64"), ("timestamps", "float64"), ("indices", "int64"))

@@ -41,30 +41,39 @@ class SharedArrays:
         self._left = capacity
         self._at = 0
         self._places: dict[int, int] = {}
+        """By address of an array's first byte."""
+        self._arrays: list[NDArray[Any]] = []
+        """All of them: another array could have the address of one that is gone."""
 
     def empty(self, shape: Sequence[int], kind: str = "uint8") -> NDArray[Any]:
         """An array of this shape and type. Raises MemoryError where no room is left for it."""
-        size = math.prod(shape) * np.dtype(kind).itemsize
-        room = -(-size // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
-        if room > self._left:
-            raise MemoryError(f"{size} bytes of {self._left}")
-        try:
-            part = mmap.mmap(self._memory, size, _FLAGS, offset=self._at)
-        except OSError as error:
-            raise MemoryError(f"{size} bytes") from error
-        array = np.frombuffer(part, kind).reshape(shape)
-        self._places[array.ctypes.data] = self._at
-        self._at += room
-        self._left -= room
+        at, array = self._new(shape, kind)
+        self._places[array.ctypes.data] = at
+        self._arrays.append(array)
         return array
 
     def entry(self, array: NDArray[Any]) -> dict[str, Any]:
         """Where an array lies, for `placed`; it is copied here if it was made elsewhere. Raises MemoryError."""
-        if array.ctypes.data not in self._places:
-            own = self.empty(array.shape, array.dtype.name)
+        at = self._places.get(array.ctypes.data)
+        if at is None:
+            # Not mapped for longer than this: every mapping holds a descriptor, of which there are few.
+            at, own = self._new(array.shape, array.dtype.name)
             own[...] = array
-            array = own
-        return {"at": self._places[array.ctypes.data], "shape": list(array.shape), "type": array.dtype.name}
+        return {"at": at, "shape": list(array.shape), "type": array.dtype.name}
+
+    def _new(self, shape: Sequence[int], kind: str) -> tuple[int, NDArray[Any]]:
+        size = math.prod(shape) * np.dtype(kind).itemsize
+        room = -(-size // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
+        if room > self._left:
+            raise MemoryError(f"{size} bytes of {self._left}")
+        at = self._at
+        try:
+            part = mmap.mmap(self._memory, size, _FLAGS, offset=at)
+        except OSError as error:
+            raise MemoryError(f"{size} bytes") from error
+        self._at += room
+        self._left -= room
+        return at, np.frombuffer(part, kind).reshape(shape)
 
 
 def placed(memory: int, entry: Any, kind: str, dimensions: int) -> NDArray[Any]:

@@ -18,7 +18,7 @@ from sifa_core.data.isolated.messages import (
     encode_failure,
     encode_readings,
 )
-from sifa_core.data.isolated.shared_memory import SharedArrays, new_memory
+from sifa_core.data.isolated.shared_memory import SharedArrays, new_memory, placed
 from sifa_core.data.isolated.worker_limits import WorkerLimits
 from sifa_core.data.reading import ClipRequest, Reading, ViewsRequest
 from sifa_core.errors import BrokenVideoError, ClipTooLargeError
@@ -52,10 +52,29 @@ def test_what_was_read_comes_back(memory):
     assert not found.pictures.flags.writeable
 
 
+def test_pictures_that_clips_share_are_mapped_once(memory):
+    """Twice as many mappings are twice as much time, and look like twice as much memory."""
+    shared = SharedArrays(memory, ROOM)
+    order = Order("walk.mp4", ViewsRequest(4, 2), Limits(), WorkerLimits())
+    made = reading()
+    made = Reading(shared.empty((3, 6, 8, 3)), made.places, made.timestamps, made.indices, made.source)
+    one, *others = decode(encode_readings([made, made, made], shared), memory, order)
+    assert len(others) == 2
+    assert all(other.pictures is one.pictures for other in others)
+
+
 @pytest.mark.parametrize("request_", [ClipRequest(4, 2, 3, 100), ViewsRequest(4, 2, 90, 1000, 40)])
 def test_an_order_comes_through(request_):
     order = Order("a – b.mp4", request_, Limits(max_decode_seconds=float("inf")), WorkerLimits(readers=7))
     assert Order.decoded(order.encoded()) == order
+
+
+def test_arrays_made_elsewhere_hold_no_descriptor(memory):
+    shared = SharedArrays(memory, ROOM)
+    before = len(os.listdir("/proc/self/fd"))
+    entries = [shared.entry(np.full(9, number)) for number in range(50)]
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert [placed(memory, entry, "int64", 1)[8] for entry in entries] == list(range(50))
 
 
 def test_errors_come_through(memory):
