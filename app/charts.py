@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from sifa_core import Analysis
 from sifa_core.explain.points import SamplingPoints
 from sifa_core.explain.statistics import OffsetStatistics
+from sifa_core.explain.studies.faithfulness import Faithfulness
 from sifa_core.explain.studies.series import MotionSeries
 from sifa_core.paper import Result
 
@@ -31,6 +32,17 @@ COMPASS = ("right", "down right", "down", "down left", "left", "up left", "up", 
 COSTS = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
 """Where the axis of costs is labelled."""
 LONGEST_LABEL = 34
+FAITHFULNESS_TITLES = {
+    "deletion": "Places held still: a lower line is better",
+    "insertion": "Only these places move: a higher line is better",
+}
+"""Title of the chart of each curve of `Faithfulness`, by its field."""
+ORDER_LINES = {
+    "evidence": ("as the picture says", BLUE, "solid", "circle"),
+    "frame_difference": ("where it changes most", ORANGE, "dash", "diamond"),
+    "random": ("in random order", INK, "dot", "x"),
+}
+"""Name, colour, line and mark of each order in which places are taken."""
 HEIGHT, TALL = 270, 296
 """Of a chart, and of one whose title has two lines; pixels."""
 
@@ -164,6 +176,27 @@ def motion_chart(series: MotionSeries, t: int) -> go.Figure:
     figure.update_xaxes(title="feature frame t", dtick=max(1, len(series.mean) // 8))
     figure.update_yaxes(title="channel mean of |f_m|", rangemode="tozero")
     return _finish(figure, "Motion saliency over time", legend=True)
+
+
+def faithfulness_chart(found: Faithfulness, curve: str) -> go.Figure:
+    """Probability of the class over the fraction of places that are held still, or that alone move; `curve` is a key of
+    FAITHFULNESS_TITLES."""
+    figure = go.Figure()
+    curves = getattr(found, curve)
+    for order, (name, colour, dash, symbol) in ORDER_LINES.items():
+        figure.add_scatter(
+            x=found.fractions,
+            y=curves[order],
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "width": 2, "dash": dash},
+            marker={"symbol": symbol, "size": 7},
+            hovertemplate=f"{name}, %{{x:.0%}} of the clip: %{{y:.1%}}<extra></extra>",
+        )
+    figure.update_xaxes(title="fraction of the clip", tickformat=".0%", tickvals=[0, 0.1, 0.2, 0.4, 0.6, 0.8, 1])
+    figure.update_yaxes(title="probability", tickformat=".0%", range=[-0.02, 1.04], nticks=6)
+    finished = _finish(figure, FAITHFULNESS_TITLES[curve], legend=True)
+    return finished.update_layout(height=TALL, legend={"y": -0.3, "yanchor": "top", "x": 0, "xanchor": "left"})
 
 
 def cost_chart(results: Sequence[Result], title: str) -> go.Figure:

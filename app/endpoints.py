@@ -16,6 +16,7 @@ from app.service import Service
 from app.uploads import only_uploads
 from sifa_core import SifaError
 from sifa_core.errors import QueryError
+from sifa_core.explain.analysis import Target
 from sifa_core.explain.render.numbers import describe
 from sifa_core.inference import predict as predict_clips
 from sifa_core.inference import public_predictions, video_clips
@@ -60,24 +61,47 @@ def add_endpoints(service: Service, **queue: Any) -> None:
         y: float | None = None,
         layer: str = "",
         levels: int | None = None,
+        target: str = "",
+        against: str = "",
+        method: str = "",
+        evidence_layer: str = "",
     ) -> Answer:
-        """The numbers behind Figure 5 of one query: points, weights, maps, statistics. What is left out is chosen."""
+        """The numbers behind Figure 5 of one query: points, weights, maps, statistics. What is left out is chosen.
+
+        Classes are given by label or number."""
         check(clip, example)
         analysis = service.analysis(service.open_example(example)) if example else service.analyze_once(str(clip))
         with service.model_lock:
-            return describe(analysis, analysis.select(_query(frame, x, y), layer or None, levels))
+            selection = analysis.select(
+                _query(frame, x, y),
+                layer or None,
+                levels,
+                _class(target),
+                against=_class(against),
+                method=method or None,
+                evidence_layer=evidence_layer or None,
+            )
+            return describe(analysis, selection)
 
     answer = gr.JSON(visible=False)
     clip = gr.File(label="clip", visible=False)
     only_uploads(clip)
-    example, layer = (gr.Textbox("", label=name, visible=False) for name in ("example", "layer"))
+    example, layer, *evidence = (
+        gr.Textbox("", label=name, visible=False)
+        for name in ("example", "layer", "target", "against", "method", "evidence_layer")
+    )
     top = gr.Number(5, label="top", visible=False)
     frame, x, y, levels = (gr.Number(label=name, visible=False) for name in ("frame", "x", "y", "levels"))
     for box in (example, layer):
         as_sent(box)
     trigger = gr.Button(visible=False)
     trigger.click(predict, [clip, example, top], answer, api_name="predict", **queue)
-    trigger.click(explain, [clip, example, frame, x, y, layer, levels], answer, api_name="explain", **queue)
+    asked = [clip, example, frame, x, y, layer, levels, *evidence]
+    trigger.click(explain, asked, answer, api_name="explain", **queue)
+
+
+def _class(text: str) -> Target:
+    return int(text) if text.isdecimal() else text or None
 
 
 def _query(frame: int | None, x: float | None, y: float | None) -> tuple[int, float, float] | None:

@@ -15,9 +15,20 @@ import gradio as gr
 from sifa_core import read_clip
 from sifa_core.errors import ClipError
 from sifa_core.explain.render.payload import encode_jpeg
+from sifa_core.inference import Predictions
+from sifa_core.models import ModelInfo
 
 OPENING = "person_walks_left_close"
 """The example that the page opens with: one mover, one direction, a still camera."""
+SHOWS = {
+    "cockatoo_approaches_camera": "object comes closer",
+    "cockatoo_moves_right": "object moves right",
+    "person_walks_left_close": "object moves left",
+    "person_lands_and_runs_right_slow2x": "object moves right",
+    "earth_rotates": "",
+    "person_jumping_jacks": "",
+}
+"""Which class of the drawn set motion15 an example shows, as a person sees it; "" for none of them."""
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 108, 82
 """Short side of a thumbnail in pixels, and its JPEG quality."""
 
@@ -58,6 +69,18 @@ class Example:
         """The middle frame as a data URI. Raises ClipError if the file cannot be read."""
         frame = read_clip(self.path, 3, max_short_side=THUMBNAIL_SIDE).frames[1]
         return "data:image/jpeg;base64," + encode_jpeg(frame, THUMBNAIL_SIDE, THUMBNAIL_QUALITY)
+
+
+def remark(name: str, info: ModelInfo, predictions: Predictions) -> str:
+    """Where an example and what a trained network says of it do not agree, in a sentence; "" where they do, or where
+    its classes are others."""
+    shown = SHOWS.get(name)
+    if shown is None or not info.is_trained or not set(SHOWS.values()) - {""} <= set(info.labels):
+        return ""
+    said = predictions[0][0]
+    if not shown:
+        return f"none of the network’s classes fits this clip; it says “{said}”"
+    return "" if said == shown else f"this clip shows “{shown}”: the network says “{said}” and is wrong here"
 
 
 def find_examples(folder: Path) -> dict[str, Example]:

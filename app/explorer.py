@@ -34,7 +34,9 @@ NOTHING: dict[str, Any] = {}
 VIEWER_CHOICE_JS = """
 (token) => {
   const state = document.querySelector("#explorer .sifa-viewer").viewer?.getState();
-  return [token, state ? {t: state.t, x: state.x, y: state.y, layer: state.layer, levels: state.levels} : null];
+  if (!state) return [token, null];
+  const {t, x, y, layer, levels, evidence, paper} = state;
+  return [token, {t, x, y, layer, levels, evidence, paper}];
 }
 """
 """Browser's side of an event whose inputs are the session's token and the choice."""
@@ -48,7 +50,7 @@ def build_explorer(service: Service) -> gr.HTML:
         js_on_load=f"const STYLES = {json.dumps(viewer_styles())};\n{viewer_script()}{SCRIPT}",
         apply_default_css=False,
         elem_id="explorer",
-        server_functions=[layer_source(service)],
+        server_functions=[layer_source(service), evidence_source(service)],
     )
 
 
@@ -57,22 +59,39 @@ def explorer_value(payload: dict[str, Any], token: str, example: str = "") -> di
     return {"example": example, "token": token, "model": MAIN, "analysis": light_payload(payload)}
 
 
-def layer_source(service: Service) -> Callable[..., dict[str, str]]:
+def layer_source(service: Service) -> Callable[..., dict[str, Any]]:
     """What a viewer calls for a layer that `light_payload` held back; it knows the token of its own analysis only."""
 
-    def layer_arrays(asked: Any) -> dict[str, str]:  # Gradio hands a server function one argument only
-        wanted = [asked.get(key) for key in ("token", "model", "layer")] if isinstance(asked, dict) else [None]
-        if not all(isinstance(text, str) for text in wanted):
-            return {"error": "A layer is asked for by its analysis, its model and its name."}
-        try:
-            return service.layer_arrays(*wanted)
-        except SifaError as error:
-            return {"error": str(error)}
-        except Exception:
-            logging.getLogger("app").exception("a layer could not be sent")
-            return {"error": UNEXPECTED}
+    def layer_arrays(asked: Any) -> dict[str, Any]:  # Gradio hands a server function one argument only
+        return _answer(asked, ("token", "model", "layer"), service.layer_arrays)
 
     return layer_arrays
+
+
+def evidence_source(service: Service) -> Callable[..., dict[str, Any]]:
+    """What a viewer calls for a picture of class evidence that the payload does not hold."""
+
+    def class_evidence(asked: Any) -> dict[str, Any]:
+        def find(token: str) -> dict[str, Any]:
+            return service.evidence_map(token, evidence_of(asked))
+
+        return _answer(asked, ("token",), find)
+
+    return class_evidence
+
+
+def _answer(asked: Any, names: tuple[str, ...], find: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    """What `find` makes of the texts that a browser asks with, by name; {"error": sentence} where that is nothing."""
+    texts = [asked.get(name) for name in names] if isinstance(asked, dict) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        return {"error": f"This is asked for with {', '.join(names)}."}
+    try:
+        return find(*texts)
+    except SifaError as error:
+        return {"error": str(error)}
+    except Exception:
+        logging.getLogger("app").exception("a part of an analysis could not be sent")
+        return {"error": UNEXPECTED}
 
 
 def selection_of(analysis: Analysis, choice: Any) -> Selection:
@@ -84,4 +103,23 @@ def selection_of(analysis: Analysis, choice: Any) -> Selection:
     layer, levels = choice.get("layer"), choice.get("levels")
     if not isinstance(layer, str) or not isinstance(levels, int):
         raise QueryError("A choice holds the layer's name and the number of levels.")
-    return analysis.select((choice.get("t"), choice.get("x"), choice.get("y")), layer, levels)  # type: ignore[arg-type]
+    query: Any = (choice.get("t"), choice.get("x"), choice.get("y"))
+    if choice.get("paper"):
+        return analysis.select(query, layer, levels, evidence_of(choice)["target"], paper=True)
+    evidence = evidence_of(choice)
+    stage, target = evidence.pop("layer"), evidence.pop("target")
+    return analysis.select(query, layer, levels, target, **evidence, evidence_layer=stage)
+
+
+def evidence_of(choice: Any) -> dict[str, Any]:
+    """Arguments of `Analysis.class_evidence` for the picture that a browser says it shows; None is the default of each.
+
+    Raises QueryError for anything but texts and numbers; whether there is such a class or layer, the analysis checks.
+    """
+    shown = (choice.get("evidence") if isinstance(choice, dict) else None) or {}
+    names = ("target", "against", "method")
+    if not isinstance(shown, dict) or not all(
+        isinstance(shown.get(name), str | int | None) for name in ("stage", *names)
+    ):
+        raise QueryError("A choice of class evidence holds stage, target, against and method.")
+    return {"layer": shown.get("stage")} | {name: shown.get(name) for name in names}

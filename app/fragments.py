@@ -39,8 +39,8 @@ def failure(sentence: str) -> str:
     return f'<p class="line failure" role="alert">{escape(sentence)}</p>'
 
 
-def clip_facts(clip: Clip) -> str:
-    """What is being looked at, in one line."""
+def clip_facts(clip: Clip, remark: str = "") -> str:
+    """What is being looked at, in one line; `remark` is what else is to be said of it."""
     source = clip.source
     step = "every frame" if source.stride == 1 else f"one frame in {source.stride}"
     facts = [
@@ -49,7 +49,8 @@ def clip_facts(clip: Clip) -> str:
         f"{clip.num_frames} frames from {clip.timestamps[0]:.1f} s on, {step}",
         *source.warnings,
     ]
+    said = f'<span class="remark">{escape(remark[:1].upper() + remark[1:])}.</span>' if remark else ""
     return (
         f'<p class="line" role="status"><bdi class="name">{escape(source.name)}</bdi> '
-        f'<span class="facts">{escape(" · ".join(facts))}</span></p>'
+        f'<span class="facts">{escape(" · ".join(facts))}</span>{said}</p>'
     )

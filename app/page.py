@@ -13,10 +13,10 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app import charts_panel, fragments
+from app import charts_panel, faithfulness_panel, fragments
 from app.downloads import BUTTON_TEXTS, KINDS, build_download, pack
 from app.endpoints import add_endpoints
-from app.examples import build_gallery, build_highlight
+from app.examples import build_gallery, build_highlight, remark
 from app.explorer import VIEWER_CHOICE_JS, build_explorer, explorer_value, selection_of
 from app.latest_request import REQUEST_TIME_JS, LatestRequest
 from app.page_context import MODEL_QUEUE, QUIET, PageContext, Updates
@@ -53,7 +53,9 @@ class ClipOpener:
         return {
             self.context.token: key,
             self.highlight: {"example": example},
-            self.status: fragments.clip_facts(entry.analysis.clip),
+            self.status: fragments.clip_facts(
+                entry.analysis.clip, remark(example, entry.analysis.info, entry.analysis.predictions)
+            ),
             self.context.notice: "",
             self.explorer: explorer_value(entry.payload, key, example),
             self.upload: None,
@@ -116,6 +118,7 @@ def build_page(service: Service) -> gr.Blocks:
             context = PageContext(service, token, choice, notice, tabs)
             with gr.Tab("Explore", id=FIRST, elem_id=f"tab-{FIRST}", render_children=True):
                 explorer = build_explorer(service)
+                faithfulness_panel.build(context)
                 charts_panel.build(context)
             for entry in TABS:
                 with gr.Tab(entry.title, id=entry.id, elem_id=f"tab-{entry.id}") as space:

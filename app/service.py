@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from app.models import MAIN, ModelPool
 from sifa_core import Analysis, Clip, SifaError
 from sifa_core.data.isolated import shared_readers
 from sifa_core.explain.render import figure5
-from sifa_core.explain.render.payload import layer_arrays, viewer_payload
+from sifa_core.explain.render.payload import evidence_map, layer_arrays, viewer_payload
+from sifa_core.explain.studies.faithfulness import Faithfulness, faithfulness
 from sifa_core.inference import VIEWS, predict, public_predictions
 from sifa_core.models import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
@@ -159,6 +160,28 @@ class Service:
         """One layer of a `model_view`, see `light_payload`; raises what that does, and QueryError."""
         return layer_arrays(self.model_view(token, key).payload, layer)
 
+    def evidence_map(self, token: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
+        """One picture of class evidence for the viewer; `evidence` and what is raised as in `faithfulness`."""
+
+        def find(analysis: Analysis) -> dict[str, Any]:
+            stage, target, method, against = (evidence[name] for name in ("layer", "target", "method", "against"))
+            return evidence_map(analysis, stage, target, method, against)
+
+        found: dict[str, Any] = self.get_or_compute(token, f"evidence of {sorted(evidence.items())}", find)
+        return found
+
+    def faithfulness(
+        self, token: str, evidence: Mapping[str, Any], progress: Callable[[float, str], None]
+    ) -> Faithfulness:
+        """Whether the picture of class evidence of an analysis can be believed: `evidence` are the arguments of
+        `Analysis.class_evidence`. Raises QueryError for impossible ones, and EvictedError as `entry` does."""
+
+        def test(analysis: Analysis) -> Faithfulness:
+            return faithfulness(analysis, **evidence, progress=progress)
+
+        found: Faithfulness = self.get_or_compute(token, f"faithfulness of {sorted(evidence.items())}", test)
+        return found
+
     def get_or_compute(self, token: str, name: str, compute: Callable[[Analysis], Any]) -> Any:
         """What `compute` makes of an analysis, stored under `name` with it. Raises EvictedError as `entry` does."""
         with self.model_lock:
@@ -191,5 +214,4 @@ class Service:
 
 def _payload(analysis: Analysis, video: Sequence[tuple[str, float]] | None = None) -> dict[str, Any]:
     """What the viewer shows of an analysis, opened where it is clearest, with the evidence for the class predicted."""
-    selection = analysis.select()
-    return viewer_payload(analysis, selection, analysis.stage_grad_cams(selection.target), video)
+    return viewer_payload(analysis, analysis.select(), video)

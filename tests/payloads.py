@@ -12,8 +12,7 @@ from sifa_core.explain.render.payload import viewer_payload
 
 def payload_of(analysis: Analysis, video: Sequence[tuple[str, float]] | None = None, **choice: Any) -> dict[str, Any]:
     """`choice` is what `Analysis.select` takes."""
-    selection = analysis.select(**choice)
-    return viewer_payload(analysis, selection, analysis.stage_grad_cams(selection.target), video)
+    return viewer_payload(analysis, analysis.select(**choice), video)
 
 
 def page_of(analysis: Analysis, **choice: Any) -> str:

@@ -60,6 +60,7 @@ def build(context: PageContext, tab: gr.Tab) -> None:
         if card:
             with gr.Accordion("The model card: how it was trained, how well it does, and where it fails", open=False):
                 gr.Markdown(card, sanitize_html=True, latex_delimiters=[], elem_classes="card-text")
+        gr.HTML(maps_shown(), elem_classes="panel")
         with gr.Column(elem_id="about-paper"):
             gr.HTML(
                 "<h2>Accuracy against cost in the paper</h2><p>Tables 2 to 4 as printed: models trained on these data "
@@ -138,6 +139,36 @@ def model_card(info: ModelInfo) -> str:
 def _threads() -> str:
     count = torch.get_num_threads()
     return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def maps_shown() -> str:
+    """What each map shows, and whether to trust it, in HTML."""
+    rows = [
+        (
+            "Sampling points",
+            "Where the query reads the next frame, and how much of each place is added to it. They say what a layer "
+            "summed up, not why the network decided.",
+        ),
+        (
+            "Motion",
+            "What moves from one feature frame to the next: what motion adds in Eq. 5, of all stages together. "
+            "On drawn clips, whose truth is known, it covers what moves better than the difference of two frames does; "
+            "its brightest point is no better.",
+        ),
+        (
+            "Motion saliency (Eq. 5)",
+            "The paper's map, from which most layers compute their offsets. Half of every feature stays in it where "
+            "nothing moves, so it is mostly appearance, and lies on what moves hardly more often than by chance.",
+        ),
+        (
+            "Class evidence",
+            "Which places the score of a class rests on. The default follows the score from a still picture to the "
+            "moving clip; it says where, and nearly the same place for most classes, so not why. Grad-CAM is the "
+            "paper's, and on small maps worse than the difference of two frames. The test below the viewer says "
+            "whether a picture can be believed.",
+        ),
+    ]
+    return f"<h2>What the maps show</h2>{_facts([(name, escape(words)) for name, words in rows])}"
 
 
 def about_server(model: VideoModel) -> str:

@@ -28,6 +28,7 @@ from sifa_core.explain.points import SamplingPoints
 from sifa_core.explain.render.payload import PICTURE_QUALITY, PICTURE_SIDE, encode_jpeg
 from sifa_core.explain.studies.ablation import PARTS, ablate, compare, has_part
 from sifa_core.explain.studies.equations import Attention, EquationSteps, explain_equations
+from sifa_core.explain.trace import OFFSET_SOURCES
 from sifa_core.explain.viewer import viewer_script
 
 FOLDER = Path(__file__).parent
@@ -168,7 +169,7 @@ def _model_facts(analysis: Analysis, layer: str) -> dict[str, Any]:
         "scale": attention.scale,
         "temporal": getattr(model.config, "temporal", "sifa"),
         "gate": model.config.gate,
-        "offsetSource": model.config.offset_from,
+        "offsetSource": OFFSET_SOURCES[analysis.traces[layer].offset_source],
         "parts": [part for part in PARTS if has_part(model, part)],
         "partWords": PARTS,
     }

@@ -169,7 +169,7 @@ const STEPS = {
           { name: named("saliency"), values: saliency.saliency, isResult: true },
         ]),
       ],
-      says: offsetSource === "msm" ? "" : `This network was built to read its offsets from something else (${offsetSource}).`,
+      says: offsetSource || "Half of every feature stays in it where nothing moves, so it is mostly appearance.",
     };
   },
 

@@ -53,12 +53,18 @@ def _add_explain(commands: Any) -> None:
     parser.add_argument(
         "--query", type=_query, metavar="T,X,Y", help="feature frame and pixel (default: where most moves)"
     )
-    parser.add_argument("--layer", help='a SIFA layer, e.g. "res5.1" (default: the last that is fine enough to see)')
+    parser.add_argument("--layer", help='a SIFA layer, e.g. "res4.1" (default: the last that is fine enough to see)')
     parser.add_argument(
         "--levels", type=int, choices=(1, 2), help="1: 9 points for k = 3; 2: 81 (default: as many as it has)"
     )
+    parser.add_argument("--target", help="class whose evidence is shown, number or label (default: the predicted)")
+    parser.add_argument("--against", metavar="CLASS", help="another class: evidence for the target rather than for it")
+    parser.add_argument("--method", help="how class evidence is found, e.g. grad_cam (default: what measures best)")
+    parser.add_argument("--evidence-layer", metavar="LAYER", help="stage or layer whose feature map it is read at")
     parser.add_argument(
-        "--target", help="class whose evidence Grad-CAM shows, number or label (default: the predicted)"
+        "--paper",
+        action="store_true",
+        help="show the paper's own maps: Eq. 5 and Grad-CAM of the last stage",
     )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON instead of a summary")
     add_model_options(parser)
@@ -127,8 +133,17 @@ def _explain(options: argparse.Namespace) -> None:
     model = load(options)
     clip = readers.read_clip(options.clip, model.info.num_frames, start=options.start, stride=options.stride)
     analysis = sifa.analyze(model, clip, progress=lambda step: print(f"{step} …", file=sys.stderr))
-    target = int(options.target) if (options.target or "").isdecimal() else options.target
-    selection = analysis.select(options.query, options.layer, options.levels, target)
+    target, against = (int(text) if (text or "").isdecimal() else text for text in (options.target, options.against))
+    selection = analysis.select(
+        options.query,
+        options.layer,
+        options.levels,
+        target,
+        against=against,
+        method=options.method,
+        evidence_layer=options.evidence_layer,
+        paper=options.paper,
+    )
     for path in paths:
         print(f"Wrote {save(analysis, path, selection)}", file=sys.stderr)
     if options.json:

@@ -48,8 +48,8 @@ from sifa_core.models import ModelInfo, VideoModel
 Target = int | str | None
 """A class by number or label; None means the one predicted."""
 
-CLEAR_CELLS = 32
-"""Cells of a map that are enough to see on a picture which way its sampling points were moved."""
+CLEAR_CELLS = 220
+"""Cells of a map that are fine enough to be shown first: 20 x 11 on a picture of 16:9."""
 
 STILL = 0.05
 """Cells; a frame in which nothing moves as far as that, from one feature frame to the next, has nothing that moves."""
@@ -81,7 +81,15 @@ class Selection:
     layer: str
     levels: int
     target: int
-    """Class number whose evidence Grad-CAM shows."""
+    """Class number whose evidence is shown."""
+    against: int | None
+    """Class number that the evidence is against, if any."""
+    method: str
+    """How the evidence is found, a key of `class_evidence.METHODS`."""
+    stage: str
+    """The stage whose feature map the evidence is read at."""
+    paper: bool
+    """Whether figures show the paper's own maps: Eq. 5 and Grad-CAM."""
 
 
 class Analysis:
@@ -254,9 +262,7 @@ class Analysis:
         """`class_evidence` at the feature map's own resolution, [T, h, w]."""
         method = check_method(DEFAULT_METHOD if method is None else method)
         stage = self.evidence_stage(layer, method)
-        classes = self.target_index(target), None if against is None else self.target_index(against)
-        if classes[0] == classes[1]:
-            raise QueryError("A class has no evidence against itself; choose two different classes.")
+        classes = self._evidence_classes(target, against)
         if classes not in self._evidence:
             self._read_path(*classes)
         found = self._evidence[classes]
@@ -268,6 +274,12 @@ class Analysis:
             )
         maps = found[method, stage]
         return maps / max(float(maps.max()), 1e-12)
+
+    def _evidence_classes(self, target: Target, against: Target) -> tuple[int, int | None]:
+        classes = self.target_index(target), None if against is None else self.target_index(against)
+        if classes[0] == classes[1]:
+            raise QueryError("A class has no evidence against itself; choose two different classes.")
+        return classes
 
     def evidence_stage(self, layer: str | None, method: str) -> str:
         """The stage whose feature map `class_evidence` reads; see there. Raises QueryError for an unknown layer."""
@@ -296,11 +308,6 @@ class Analysis:
     def grad_cam_cells(self, layer: str | None = None, target: Target = None) -> NDArray[np.float32]:
         """`grad_cam` at the feature map's own resolution, [T, h, w]."""
         return self.evidence_cells(layer, target, "grad_cam")
-
-    def stage_grad_cams(self, target: Target = None) -> dict[str, NDArray[np.float32]]:
-        """`grad_cam_cells` of every stage that has a SIFA layer, by the stage's name."""
-        stages = dict.fromkeys(map(stage_of, self.layers))
-        return {stage: self.grad_cam_cells(stage, target) for stage in stages}
 
     def offset_statistics(self, layer: str | None = None) -> OffsetStatistics:
         """Magnitude, direction, out-of-frame fraction and attention entropy of a layer, frame by frame."""
@@ -334,15 +341,28 @@ class Analysis:
         return self._agreements[layer]
 
     def select(
-        self, query: Query | None = None, layer: str | None = None, levels: int | None = None, target: Target = None
+        self,
+        query: Query | None = None,
+        layer: str | None = None,
+        levels: int | None = None,
+        target: Target = None,
+        *,
+        against: Target = None,
+        method: str | None = None,
+        evidence_layer: str | None = None,
+        paper: bool = False,
     ) -> Selection:
         """Check a choice and fill in what is left open: `clear_layer`, the place of the middle frame that moves most
-        (the paper takes the centre frame, section 4.4), as many levels as the layer has, the predicted class."""
+        (the paper takes the centre frame, section 4.4), as many levels as the layer has, and the class evidence as
+        `class_evidence` does; with `paper` the paper's own maps, Eq. 5 and Grad-CAM of the last stage."""
         layer = self.check_layer(layer)
         query = self.default_query(layer) if query is None else self.check_query(query)
         levels = self.max_levels(layer) if levels is None else levels
         self.sampling_points(query, layer, levels)
-        return Selection(query, layer, levels, self.target_index(target))
+        classes = self._evidence_classes(target, against)
+        method = check_method(("grad_cam" if paper else DEFAULT_METHOD) if method is None else method)
+        stage = self.evidence_stage(evidence_layer, method)
+        return Selection(query, layer, levels, *classes, method, stage, paper)
 
     def grid(self, layer: str) -> FeatureGrid:
         """How the layer's map lies over the clip's pixels."""
@@ -351,8 +371,8 @@ class Analysis:
 
     @property
     def clear_layer(self) -> str:
-        """The last layer whose map has CLEAR_CELLS cells, so that its points lie apart on the picture and yet not wide;
-        the first layer if none has."""
+        """The last layer whose map has CLEAR_CELLS cells, so that its points lie on small things, too; the first layer
+        if none has."""
         sizes = {name: self.traces[name].saliency[0].size for name in self.layers}
         return next((name for name in reversed(self.layers) if sizes[name] >= CLEAR_CELLS), self.layers[0])
 

@@ -105,13 +105,25 @@ GRADIENT_METHODS: dict[str, Callable[[StageGradients], Maps]] = {
 METHODS = (*GRADIENT_METHODS, "occlusion")
 """All ways to ask where a class's evidence lies."""
 
+METHOD_TITLES = {
+    "integrated_gradients": "Integrated gradients",
+    "gradient_x_activation": "Gradient × activation",
+    "layer_cam": "LayerCAM",
+    "hires_cam": "HiResCAM",
+    "grad_cam": "Grad-CAM",
+    "grad_cam_of_clip": "Grad-CAM over the clip",
+    "occlusion": "Occlusion",
+}
+"""A method's name on figures and pages."""
+
 METHOD_WORDS = {
     "integrated_gradients": "Where the motion is that the class's score rests on, on the way from still to moving",
     "gradient_x_activation": "How strongly each place bears on the class's score, for or against",
     "layer_cam": "Features weighted place by place by their positive gradients",
     "hires_cam": "Features weighted place by place by their gradients",
-    "grad_cam": "The paper's: features weighted channel by channel; on small maps often beside what moves",
-    "grad_cam_of_clip": "Grad-CAM with one weight of each channel for the whole clip",
+    "grad_cam": "The paper's: features weighted channel by channel; of drawn clips it finds what moves less often than "
+    "the difference of two frames does",
+    "grad_cam_of_clip": "Grad-CAM with one weight of each channel for the whole clip; the same holds for it",
     "occlusion": "How far the class's score falls when a patch is held still",
 }
 """What a method's map says, in a sentence."""

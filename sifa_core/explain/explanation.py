@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,15 @@ def analyze(model: VideoModel, clip: Clip, *, progress: Callable[[str], None] | 
     Raises ModelError if the model has no SIFA layer to explain.
     """
     return Explanation.of(model, clip, progress)
+
+
+class MapChoice(TypedDict, total=False):
+    """Which maps a figure or file shows; see `Analysis.select`."""
+
+    against: Target
+    method: str | None
+    evidence_layer: str | None
+    paper: bool
 
 
 class Explanation(Analysis):
@@ -65,10 +75,18 @@ class Explanation(Analysis):
         )
 
     def figure5(
-        self, query: Query | None = None, layer: str | None = None, levels: int | None = None, target: Target = None
+        self,
+        query: Query | None = None,
+        layer: str | None = None,
+        levels: int | None = None,
+        target: Target = None,
+        **maps: Unpack[MapChoice],
     ) -> NDArray[np.uint8]:
-        """The paper's Figure 5 for one query: frame t | attention on t+1 | saliency | Grad-CAM; uint8 [H, W, 3]."""
-        return figure5.pixels(self, self.select(query, layer, levels, target))
+        """Figure 5 for one query: frame t | attention on t+1 | motion | class evidence; uint8 [H, W, 3].
+
+        `paper=True` draws the paper's own maps: motion saliency (Eq. 5) of the layer, and Grad-CAM of the last stage.
+        """
+        return figure5.pixels(self, self.select(query, layer, levels, target, **maps))
 
     def save(
         self,
@@ -77,10 +95,11 @@ class Explanation(Analysis):
         layer: str | None = None,
         levels: int | None = None,
         target: Target = None,
+        **maps: Unpack[MapChoice],
     ) -> Path:
-        """Write the analysis as .html (interactive, self-contained), .png, .svg or .pdf (Figure 5), .gif or .mp4 (the
-        query's trail as a film) or .json.
+        """Write the analysis as .html (interactive, self-contained), .png, .svg or .pdf (Figure 5, see `figure5`), .gif
+        or .mp4 (the query's trail as a film) or .json.
 
         All carry the hashes of model and clip. Raises ExportError for another ending or a place that cannot be written.
         """
-        return renderers.save(self, Path(path), self.select(query, layer, levels, target))
+        return renderers.save(self, Path(path), self.select(query, layer, levels, target, **maps))

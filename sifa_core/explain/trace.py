@@ -18,6 +18,16 @@ from sifa_core.layers import motion_saliency_map
 from sifa_core.layers.sifa import InterFrameAttention
 from sifa_core.models import VideoModel
 
+OFFSET_SOURCES = {
+    "msm": "",
+    "msm_residual": "Its offsets come from the map of Eq. 5 plus the next frame itself, as in the authors' code.",
+    "difference": "Its offsets come from the difference of the two frames, not from the map of Eq. 5.",
+    "next": "Its offsets come from the next frame alone, not from the map of Eq. 5.",
+    "conv3d": "Its offsets come from a convolution over the whole clip, not from the map of Eq. 5.",
+    "regular": "It was built without offsets, so no map moves its points.",
+}
+"""What a layer's offsets are computed from, `LayerTrace.offset_source`, in a sentence where it is not Eq. 5."""
+
 
 @dataclass(frozen=True)
 class LayerTrace:
@@ -36,6 +46,8 @@ class LayerTrace:
     """[T, h, w]: channel mean of |D| (Eq. 4)."""
     relative_difference: NDArray[np.float32]
     """[T, h, w]: `difference` over the channel mean of |f[t]| + |f[t+1]|, 0..1; the benchmark measures it, too."""
+    offset_source: str = "msm"
+    """What the offsets were computed from, a key of OFFSET_SOURCES."""
 
 
 class Trace:
@@ -46,12 +58,12 @@ class Trace:
 
     def __init__(self, model: VideoModel) -> None:
         self.layers: dict[str, LayerTrace] = {}
-        self._modules = {name: layer.attention for name, layer in model.sifa_layers().items()}
+        self._layers = model.sifa_layers()
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> Trace:
-        for name, module in self._modules.items():
-            self._handles.append(module.register_forward_hook(self._hook(name)))
+        for name, layer in self._layers.items():
+            self._handles.append(layer.attention.register_forward_hook(self._hook(name, layer.offset.source_name)))
         return self
 
     def __exit__(
@@ -60,7 +72,7 @@ class Trace:
         while self._handles:
             self._handles.pop().remove()
 
-    def _hook(self, name: str) -> Any:
+    def _hook(self, name: str, offset_source: str) -> Any:
         def hook(
             module: InterFrameAttention, inputs: tuple[Tensor, Tensor, Tensor], output: tuple[Tensor, Tensor]
         ) -> None:
@@ -80,6 +92,7 @@ class Trace:
                 (saliency - memory / 2).abs().mean(1).cpu().numpy(),
                 difference.cpu().numpy(),
                 (difference / size.clamp_min(1e-12)).cpu().numpy(),
+                offset_source,
             )
 
         return hook

@@ -47,6 +47,8 @@ class OffsetConvolution(nn.Module):
     """A convolution to 2K channels that is zero at first: training starts from the regular grid."""
 
     conv: nn.Conv2d | nn.Conv3d
+    source_name: str
+    """What the offsets are computed from, as the `offset_from` field says it; see `build_offset_estimator`."""
 
     def reset_parameters(self) -> None:
         """Zero the convolution; called again after a model's general initialisation."""
@@ -59,6 +61,7 @@ class ConvOffset(OffsetConvolution):
 
     def __init__(self, source: str, channels: int, kernel_size: int) -> None:
         super().__init__()
+        self.source_name = source
         self.source = _SOURCES[source]
         self.conv = nn.Conv2d(channels, 2 * kernel_size**2, kernel_size=3, padding=1)
         self.reset_parameters()
@@ -70,6 +73,8 @@ class ConvOffset(OffsetConvolution):
 
 class ClipOffset(OffsetConvolution):
     """Table 1b, Conv3D(f): a 3x3x3 convolution over the clip. Offsets of a sampled frame are centred on that frame."""
+
+    source_name = "conv3d"
 
     def __init__(self, channels: int, kernel_size: int) -> None:
         super().__init__()
@@ -84,6 +89,8 @@ class ClipOffset(OffsetConvolution):
 class RegularGrid(nn.Module):
     """No offsets: the k x k neighbourhood itself (SIFA_R of Table 1a)."""
 
+    source_name = "regular"
+
     def __init__(self, kernel_size: int) -> None:
         super().__init__()
         self.offset_channels = 2 * kernel_size**2
@@ -94,7 +101,10 @@ class RegularGrid(nn.Module):
         return current.new_zeros(count, self.offset_channels, height, width)
 
 
-def build_offset_estimator(source: str, channels: int, kernel_size: int, *, residual: bool = False) -> nn.Module:
+OffsetEstimator = ConvOffset | ClipOffset | RegularGrid
+
+
+def build_offset_estimator(source: str, channels: int, kernel_size: int, *, residual: bool = False) -> OffsetEstimator:
     """The estimator for one value of the `offset_from` field, or for "regular"; `residual` is `msm_residual`."""
     if source == "regular":
         return RegularGrid(kernel_size)

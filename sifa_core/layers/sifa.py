@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sifa_core import ops
 from sifa_core.layers.frames import frame_pairs
 from sifa_core.layers.gates import build_gate
-from sifa_core.layers.offset_estimators import ClipOffset, build_offset_estimator
+from sifa_core.layers.offset_estimators import ClipOffset, OffsetEstimator, build_offset_estimator
 from sifa_core.layers.temporal import TemporalConfig, register_temporal
 
 
@@ -43,7 +43,9 @@ class SIFA(nn.Module):
         self.last_frame = config.last_frame
         self.step = step
         source = config.offset_from if deformable else "regular"
-        self.offset = build_offset_estimator(source, channels, config.kernel_size, residual=config.msm_residual)
+        self.offset: OffsetEstimator = build_offset_estimator(
+            source, channels, config.kernel_size, residual=config.msm_residual
+        )
         self.attention = InterFrameAttention(config.kernel_size, config.scale)
         self.gate = build_gate(config.gate, channels)
 

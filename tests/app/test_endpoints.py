@@ -82,8 +82,17 @@ def test_the_guide_s_code_runs(page: Served, tmp_path: Path, monkeypatch: pytest
 
 def test_explain_fills_in_what_is_left_out(client: Client) -> None:
     answer = client.predict(example="cockatoo_moves_right", api_name="/explain")
-    assert answer["query"]["layer"] == "res4.1"
+    assert answer["query"]["layer"] == "res3.0"
+    assert (answer["class_evidence"]["method"], answer["class_evidence"]["layer"]) == ("integrated_gradients", "res2")
     json.dumps(answer, allow_nan=False)
+
+
+def test_explain_answers_for_any_class_and_method(client: Client) -> None:
+    asked = {"target": "3", "against": "2", "method": "layer_cam", "evidence_layer": "res4"}
+    answer = client.predict(example="cockatoo_moves_right", **asked, api_name="/explain")
+    evidence = answer["class_evidence"]
+    assert (evidence["target"], evidence["method"], evidence["layer"]) == (3, "layer_cam", "res4")
+    assert evidence["against"] == 2
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from app.explorer import build_explorer, explorer_value, layer_source, selection_of
+from app.explorer import build_explorer, evidence_source, explorer_value, layer_source, selection_of
 from app.models import MAIN, REGULAR
 from app.service import Service
-from sifa_core import Analysis
+from sifa_core import Analysis, Clip
 from sifa_core.errors import QueryError
+from sifa_core.explain.render.payload import evidence_map
 from sifa_core.explain.viewer import viewer_styles
 
 
@@ -79,5 +81,26 @@ def test_a_layer_is_fetched_by_whoever_holds_the_token(service: Service) -> None
     assert "open it again" in fetch("no-such-token", MAIN, "res4.1")["error"]
     assert "'res9.9'" in fetch(token, MAIN, "res9.9")["error"]
     assert "error" in fetch(token, "no-such-model", "res4.1")
-    assert "its name" in fetch(token, MAIN, ["res4.1"])["error"]
-    assert "its name" in source("res4.1")["error"]
+    for wrong in (source({"token": token, "model": MAIN, "layer": ["res4.1"]}), source("res4.1")):
+        assert wrong["error"] == "This is asked for with token, model, layer."
+
+
+def test_class_evidence_is_fetched_by_whoever_holds_the_token(service: Service, make_clip: Callable[..., Clip]) -> None:
+    token = service.analyze(make_clip())
+    analysis = service.analysis(token)
+    fetch = evidence_source(service)
+    asked = {"method": "layer_cam", "stage": "res3", "target": 2, "against": 5}
+    found = fetch({"token": token, "evidence": asked})
+    assert found == evidence_map(analysis, "res3", 2, "layer_cam", 5)
+    assert fetch({"token": token})["method"] == "integrated_gradients"
+    assert "no class 99" in fetch({"token": token, "evidence": {"target": 99}})["error"]
+    assert "holds stage" in fetch({"token": token, "evidence": [1]})["error"]
+    assert "open it again" in fetch({"token": "no-such-token", "evidence": asked})["error"]
+
+
+def test_a_choice_says_which_evidence_a_figure_shows(analysis: Analysis) -> None:
+    evidence = {"method": "layer_cam", "stage": "res4", "target": 2, "against": 5}
+    selection = selection_of(analysis, good(analysis) | {"evidence": evidence})
+    assert (selection.method, selection.stage, selection.target, selection.against) == ("layer_cam", "res4", 2, 5)
+    paper = selection_of(analysis, good(analysis) | {"evidence": evidence, "paper": True})
+    assert (paper.paper, paper.method, paper.stage, paper.target) == (True, "grad_cam", "res5", 2)

@@ -150,7 +150,7 @@ def test_default_query_lies_on_what_moves(analysis):
         left, cell = 5 + 6 * analysis.frame_index[1], analysis.grid(layer).stride[0]
         assert left - cell <= x <= left + 25 + cell
         assert 30 - cell <= y <= 55 + cell
-    assert analysis.default_query() == analysis.default_query("res4.1")
+    assert analysis.default_query() == analysis.default_query("res3.0")
 
 
 def test_default_query_of_a_clip_without_motion_is_the_most_salient_cell(model, clip):
@@ -165,16 +165,22 @@ def test_default_query_of_a_clip_without_motion_is_the_most_salient_cell(model, 
 
 def test_selection_fills_in_and_checks(analysis):
     selection = analysis.select()
-    assert (selection.layer, selection.levels) == ("res4.1", 2), "res5 has 5 x 4 cells only"
-    assert selection.query == analysis.default_query("res4.1")
-    assert analysis.select(layer="res5.0").levels == 1
+    assert (selection.layer, selection.levels) == ("res3.0", 1), "res4 has 10 x 8 cells only"
+    assert selection.query == analysis.default_query("res3.0")
+    assert (selection.method, selection.stage, selection.against) == ("integrated_gradients", "res2", None)
+    assert (analysis.select(layer="res5.0").levels, analysis.select(layer="res4.1").levels) == (1, 2)
+    paper = analysis.select(target=3, paper=True)
+    assert (paper.method, paper.stage, paper.target) == ("grad_cam", "res5", 3)
+    assert analysis.select(paper=True, method="layer_cam").method == "layer_cam"
+    with pytest.raises(QueryError, match="against itself"):
+        analysis.select(target=3, against=3)
     with pytest.raises(QueryError, match="first SIFA layer"):
         analysis.select(layer="res5.0", levels=2)
 
 
 def test_the_clear_layer_is_the_last_that_is_fine_enough_to_see_its_points(analysis, monkeypatch):
     cells = {name: analysis.grid(name).rows * analysis.grid(name).columns for name in analysis.layers}
-    assert cells["res4.1"] >= CLEAR_CELLS > cells["res5.0"]
+    assert cells["res3.0"] >= CLEAR_CELLS > cells["res4.0"]
     for least, layer in ((1, "res5.1"), (cells["res4.0"] + 1, "res3.0"), (10_000, "res3.0")):
         monkeypatch.setattr("sifa_core.explain.analysis.CLEAR_CELLS", least)
         assert analysis.clear_layer == analysis.check_layer(None) == layer

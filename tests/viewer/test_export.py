@@ -27,6 +27,7 @@ LEGENDS = {
     "grid": False,
     "arrows": False,
     "weights": True,
+    "motion": True,
     "saliency": True,
     "evidence": True,
 }
@@ -143,7 +144,7 @@ def test_keys(open_page, analysis: Explanation) -> None:
     page.keyboard.press(".")
     assert state(page)["t"] == start["t"] + 1
     assert start["layer"] == analysis.clear_layer
-    for key, layer in (("l", "res5.0"), ("l", "res5.1"), ("l", "res3.0"), ("Shift+L", "res5.1")):
+    for key, layer in (("l", "res4.0"), ("l", "res4.1"), ("Shift+L", "res4.0"), ("l", "res4.1")):
         page.keyboard.press(key)
         assert (state(page)["layer"], state(page)["levels"]) == (layer, analysis.max_levels(layer))
     page.keyboard.press("d")
@@ -174,10 +175,10 @@ def test_number_fields_and_spoken_text(open_page, analysis: Explanation) -> None
         page.locator(f".field-{name}").fill(value)
         page.locator(f".field-{name}").press("Tab")
     assert [state(page)[name] for name in "txy"] == [2, 120, 33.5]
-    points = analysis.sampling_points((2, 120, 33.5), "res4.1", levels=2)
+    points = analysis.sampling_points((2, 120, 33.5), "res3.0")
     x, y = points.points[points.strongest(1)[0]]
     words = (
-        f"Frame 2, point 120, 34, layer res4.1: 81 sampling points in frame 3; strongest: {x:.0f}, {y:.0f} with weight"
+        f"Frame 2, point 120, 34, layer res3.0: 9 sampling points in frame 3; strongest: {x:.0f}, {y:.0f} with weight"
     )
     expect(page.locator("[aria-live=polite]")).to_contain_text(words)
     page.locator(".field-x").fill("99999")
@@ -198,6 +199,29 @@ def test_layers_levels_and_frames_by_mouse(open_page) -> None:
     expect(page.locator(".pane .what").nth(1)).to_have_text("Frame 3")
 
 
+def test_class_evidence_by_another_method_and_the_papers_own_figure(open_page) -> None:
+    page = open_page()
+    own = state(page)["evidence"]
+    assert (own["method"], own["stage"]) == ("integrated_gradients", "res2")
+    figure = pixels(page, ".figure canvas")
+    page.get_by_label("How class evidence is found").select_option("layer_cam")
+    assert state(page)["evidence"] == own | {"method": "layer_cam", "stage": "res3"}
+    expect(page.locator(".method-words")).to_contain_text("positive gradients")
+    settle(page)
+    by_another = pixels(page, ".figure canvas")
+    assert not np.array_equal(by_another, figure)
+    other_classes = page.locator(".bars button[aria-pressed=false]")
+    assert [other_classes.nth(row).is_disabled() for row in range(4)] == [True] * 4, "a file holds no other class"
+    page.get_by_role("button", name="As in the paper").click()
+    settle(page)
+    assert state(page)["paper"] is True
+    assert not np.array_equal(pixels(page, ".figure canvas"), by_another)
+    expect(page.locator(".figure .note")).to_contain_text("mostly appearance")
+    assert page.locator(".caveat").is_hidden()
+    page.keyboard.press("e")
+    expect(page.locator(".caveat")).to_contain_text("mostly appearance")
+
+
 def test_overlays_switch_fade_and_have_legends(open_page) -> None:
     page = open_page(width=900, height=700)
     overlays = {
@@ -206,7 +230,8 @@ def test_overlays_switch_fade_and_have_legends(open_page) -> None:
         "grid": ("g", ".there .marks"),
         "arrows": ("a", ".there .marks"),
         "weights": ("w", ".there .marks"),
-        "saliency": ("m", ".there .picture"),
+        "motion": ("m", ".there .picture"),
+        "saliency": ("e", ".there .picture"),
         "evidence": ("c", ".here .picture"),
     }
     assert set(state(page)["overlays"]) == set(overlays)

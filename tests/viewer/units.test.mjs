@@ -11,11 +11,13 @@ import { colourise, contributions } from "../../sifa_core/explain/viewer/heat.js
 import { samplingPoints, strongest } from "../../sifa_core/explain/viewer/points.js";
 import { movement, movementSigns } from "../../sifa_core/explain/viewer/reading.js";
 import { mapRange, rangeOf, weightRange } from "../../sifa_core/explain/viewer/scales.js";
+import { addEvidence, evidenceKey } from "../../sifa_core/explain/viewer/payload.js";
 import { createStore } from "../../sifa_core/explain/viewer/state.js";
 import { createActions } from "../../sifa_core/explain/viewer/actions.js";
 import { projection, WHOLE, withinPicture, zoomAt } from "../../sifa_core/explain/viewer/view.js";
 import { fileStem } from "../../sifa_core/explain/viewer/figure_panel.js";
 
+const HALF_ONE = 0x3c00;
 const GRID = { rows: 4, columns: 5, height: 80, width: 130 };
 const near = (actual, expected, tolerance = 1e-9) =>
   assert.ok(Math.abs(actual - expected) <= tolerance, `${actual} is not ${expected}`);
@@ -152,13 +154,13 @@ test("colour maps have 256 colours and grow steadily lighter", () => {
     for (let i = 8; i < 256; i += 8) assert.ok(light[i] > light[i - 8]);
   }
   assert.equal(colourOf(COLOUR_MAPS.weights, 0), "#000004");
-  assert.equal(colourOf(COLOUR_MAPS.saliency, 1), "#fde725");
+  assert.equal(colourOf(COLOUR_MAPS.motion, 1), "#fde725");
   assert.equal(new Set([...PIN_COLOURS, QUERY_COLOUR]).size, PIN_COLOURS.length + 1);
 });
 
 test("heat maps colour the cells' centres with the cells' values", () => {
   const grid = { rows: 1, columns: 2, width: 4, height: 2 };
-  const pixels = colourise(Float32Array.of(0, 1), 0, grid, [0, 1], COLOUR_MAPS.saliency, { width: 4, height: 2, solid: true });
+  const pixels = colourise(Float32Array.of(0, 1), 0, grid, [0, 1], COLOUR_MAPS.motion, { width: 4, height: 2 }, () => 1);
   assert.deepEqual([...pixels.slice(0, 4)], [68, 1, 84, 255]);
   assert.deepEqual([...pixels.slice(12, 16)], [253, 231, 37, 255]);
 });
@@ -190,7 +192,14 @@ test("zooming keeps the place under the pointer, and the view stays inside the p
   assert.deepEqual(withinPicture({ zoom: NaN, left: NaN, top: NaN }, clip), { ...WHOLE });
 });
 
-function storeOf(fetchLayer = undefined) {
+/** A picture of class evidence as it is sent. */
+function evidenceMap({ method, stage, target, against }) {
+  const named = (index) => (index === null ? null : { index, label: ["left", "right", "still"][index] });
+  const cells = Buffer.from(Uint16Array.from({ length: 3 * 2 }, () => HALF_ONE).buffer).toString("base64");
+  return { method, stage, target: named(target), against: named(against), rows: 1, columns: 2, cells };
+}
+
+function storeOf(fetchLayer = undefined, fetchEvidence = undefined) {
   const earlier = { ...layerOf(), name: "res5.0" };
   const layer = layerOf({ earlier });
   const analysis = {
@@ -198,9 +207,19 @@ function storeOf(fetchLayer = undefined) {
     frames: [{}, {}, {}],
     layers: [earlier, layer],
     layer: new Map([["res5.0", earlier], ["res5.1", layer]]),
-    start: { layer: "res5.1", levels: 2, query: [1, 20, 30] },
+    model: { classes: ["left", "right", "still"] },
+    methods: [
+      { name: "integrated_gradients", title: "Integrated gradients", words: "", stage: "res2" },
+      { name: "grad_cam", title: "Grad-CAM", words: "", stage: "res5" },
+    ],
+    stages: ["res2", "res5"],
+    evidence: new Map(),
+    ownEvidence: { method: "integrated_gradients", stage: "res2", target: 1, against: null },
+    paperEvidence: { method: "grad_cam", stage: "res5", target: 1, against: null },
+    start: { layer: "res5.1", levels: 2, query: [1, 20, 30], paper: false },
   };
-  const store = createStore(analysis, {}, fetchLayer);
+  for (const choice of [analysis.ownEvidence, analysis.paperEvidence]) addEvidence(analysis, evidenceMap(choice));
+  const store = createStore(analysis, {}, { fetchLayer, fetchEvidence });
   return { analysis, store, actions: createActions(analysis, store) };
 }
 
@@ -211,8 +230,6 @@ function arraysOf(layer, value) {
   const taps = layer.kernelSize ** 2;
   return { offset: text(2 * taps * cells), weights: text(taps * cells), saliency: text(cells) };
 }
-const HALF_ONE = 0x3c00;
-
 test("state: impossible values are put right, unknown names keep what was", () => {
   const { store } = storeOf();
   store.set({ t: 99, x: -50, y: NaN, layer: "res9", levels: 7, scope: "year", overlays: { evil: true, grid: true } });
@@ -300,10 +317,57 @@ test("two levels need the layer before; the latest request counts; a layer that 
   assert.equal(store.get().note, "");
 });
 
+test("class evidence: impossible choices are put right, and a method brings its own stage", () => {
+  const { store, actions } = storeOf();
+  actions.chooseEvidence({ method: "magic", stage: "res9", target: 7, against: 1.5 });
+  const own = { method: "integrated_gradients", stage: "res2", target: 1, against: null };
+  assert.deepEqual(store.get().evidence, own);
+  actions.chooseEvidence({ method: "grad_cam" });
+  assert.deepEqual(store.get().evidence, { ...own, method: "grad_cam", stage: "res5" });
+  actions.chooseEvidence({ method: "integrated_gradients", against: 1 });
+  assert.deepEqual(store.get().evidence, own, "nothing is against itself");
+});
+
+test("a picture of class evidence is fetched once; the latest question counts; one that cannot be had is told", async () => {
+  const waiting = [];
+  const ask = (choice) => new Promise((give, fail) => waiting.push({ choice, give: () => give(evidenceMap(choice)), fail }));
+  const { analysis, store, actions } = storeOf(undefined, ask);
+  actions.chooseEvidence({ target: 0 });
+  actions.chooseEvidence({ target: 2 });
+  assert.equal(store.get().evidence.target, 1, "what was shown stays");
+  assert.equal(store.get().evidenceNote, "Finding the class evidence …");
+  waiting[1].give();
+  await new Promise(setImmediate);
+  assert.equal(store.get().evidence.target, 2);
+  assert.equal(store.get().evidenceNote, "");
+  waiting[0].give();
+  await new Promise(setImmediate);
+  assert.equal(store.get().evidence.target, 2, "a late answer replaces nothing");
+  actions.chooseEvidence({ target: 0 });
+  assert.equal(store.get().evidence.target, 0);
+  assert.equal(waiting.length, 2, "and is here all the same");
+  actions.showPaper(true);
+  assert.equal(store.get().paper, false);
+  assert.deepEqual(waiting[2].choice, { method: "grad_cam", stage: "res5", target: 0, against: null });
+  waiting[2].give();
+  await new Promise(setImmediate);
+  assert.equal(store.get().paper, true);
+  assert.ok(analysis.evidence.has(evidenceKey(waiting[2].choice)));
+  actions.chooseEvidence({ against: 1 });
+  waiting.at(-1).fail(new Error("This clip has made room for others here."));
+  await new Promise(setImmediate);
+  assert.equal(store.get().evidenceNote, "This clip has made room for others here.");
+  assert.equal(store.get().evidence.against, null);
+});
+
 test("a file of its own has nobody to ask", async () => {
   const { analysis, store, actions } = storeOf();
   analysis.layers[0].offset = null;
   actions.chooseLayer("res5.0");
   await new Promise(setImmediate);
   assert.equal(store.get().note, "This layer is not in the file.");
+  actions.chooseEvidence({ target: 0 });
+  await new Promise(setImmediate);
+  assert.equal(store.get().evidenceNote, "This picture is not in the file.");
+  assert.equal(store.get().evidence.target, 1);
 });

@@ -1,4 +1,7 @@
-"""The paper's Figure 5 for one query, as a picture or as vectors: frame t | attention on t+1 | MSM | Grad-CAM."""
+"""The paper's Figure 5 for one query, as a picture or as vectors: frame t | attention on t+1 | motion | class evidence.
+
+The viewer draws the same figure (viewer/figure5.js): the same titles, boxes, lines, colours and scales.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,16 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from sifa_core.explain.analysis import Analysis, Selection
+from sifa_core.explain.class_evidence import METHOD_TITLES
+from sifa_core.explain.maps import Box, enlarge, normalise, salient_box
 from sifa_core.explain.points import SamplingPoints
 from sifa_core.explain.render.facts import provenance
 
-QUERY_COLOUR = "#22c55e"
-LINK_COLOUR = "#a855f7"
+QUERY_COLOUR = "#3ddc78"
+LINK_COLOUR = "#b45cff"
 BOX_COLOUR = "#ef4444"
-WEIGHT_MAP, SALIENCY_MAP, EVIDENCE_MAP = "inferno", "viridis", "plasma"
+WEIGHT_MAP, MOTION_MAP, SALIENCY_MAP, EVIDENCE_MAP = "inferno", "viridis", "cividis", "plasma"
 """One map per quantity, the same as in the viewer (viewer/colour_maps.js)."""
-SALIENT = 0.6
-"""Share of the map's maximum above which a region counts as highly salient and is boxed."""
 PANEL_INCHES = 4.0
 DPI = 110
 
@@ -37,24 +40,30 @@ def compose(analysis: Analysis, selection: Selection) -> Figure:
     layer = selection.layer
     points = analysis.sampling_points(selection.query, layer, selection.levels)
     t, x, y = selection.query
-    saliency = analysis.motion_saliency(layer, t)
-    evidence = analysis.grad_cam(layer, selection.target)[points.frame]
+    evidence = analysis.class_evidence(selection.stage, selection.target, selection.method, selection.against)
+    maps = analysis.traces[layer].saliency if selection.paper else analysis.motion_cells()
+    cells = maps[min(t, len(maps) - 1)]
+    motion = enlarge(normalise(cells[None], "frame")[0], analysis.clip.height, analysis.clip.width)
 
     height = PANEL_INCHES * analysis.clip.height / analysis.clip.width
     figure = Figure(figsize=(4 * PANEL_INCHES, height + 1.25), dpi=DPI, facecolor="white", layout="constrained")
     # Four pictures and, under them, a row for the colour scales.
     pictures, scales = figure.subplots(2, 4, height_ratios=[height, 0.12])
-    following = "t, the last frame" if points.frame == t else "t + 1"
-    _show(pictures[0], analysis.frame(t), f"Frame t = {t}")
+    _show(pictures[0], analysis.frame(t), f"Frame {t}")
     _mark_query(pictures[0], x, y)
-    weights = _draw_attention(pictures[1], analysis.frame(points.frame), points, f"Attention on frame {following}")
-    picture, title = analysis.frame(points.frame), f"Grad-CAM: {_class(analysis, selection.target)}"
-    salient = _draw_heat(pictures[2], picture, saliency, SALIENCY_MAP, "Motion saliency map")
-    _box_salient(pictures[2], saliency)
-    evident = _draw_heat(pictures[3], picture, evidence, EVIDENCE_MAP, title)
+    picture = analysis.frame(points.frame)
+    weights = _draw_attention(pictures[1], picture, points, f"Attention on frame {points.frame}")
+    colours = SALIENCY_MAP if selection.paper else MOTION_MAP
+    title = f"Motion saliency (Eq. 5), {layer}" if selection.paper else "Motion"
+    moving = _draw_heat(pictures[2], picture, motion, colours, title)
+    if box := salient_box(cells, analysis.clip.height, analysis.clip.width):
+        _draw_box(pictures[2], box)
+    evident = _draw_heat(
+        pictures[3], picture, evidence[points.frame], EVIDENCE_MAP, _evidence_title(analysis, selection)
+    )
     scales[0].set_axis_off()
     labels = ["attention weight", "0 to 1 over the frame", "0 to 1 over the clip"]
-    for axes, mappable, label in zip(scales[1:], (weights, salient, evident), labels, strict=True):
+    for axes, mappable, label in zip(scales[1:], (weights, moving, evident), labels, strict=True):
         _draw_scale(figure, axes, mappable, label)
     figure.suptitle(_title(analysis, layer, points), fontsize=11, x=0.01, ha="left", parse_math=False)
     return figure
@@ -91,10 +100,13 @@ def _title(analysis: Analysis, layer: str, points: SamplingPoints) -> str:
     )
 
 
-def _class(analysis: Analysis, target: int) -> str:
+def _evidence_title(analysis: Analysis, selection: Selection) -> str:
+    method = METHOD_TITLES[selection.method]
     if not analysis.info.is_trained:
-        return "class hidden, untrained"
-    return analysis.info.labels[target]
+        return f"{method}: untrained, random"
+    labels = analysis.info.labels
+    against = "" if selection.against is None else f", not {labels[selection.against]}"
+    return f"{method}: {labels[selection.target]}{against}"
 
 
 def _show(axes: Axes, picture: NDArray[np.uint8], title: str) -> None:
@@ -148,11 +160,6 @@ def _draw_scale(figure: Figure, axes: Axes, mappable: ScalarMappable, label: str
         side.set_visible(False)
 
 
-def _box_salient(axes: Axes, values: NDArray[np.float32]) -> None:
-    """The paper's red box: around the connected region above the threshold that holds the most saliency."""
-    count, regions, boxes, _ = cv2.connectedComponentsWithStats((values >= SALIENT).astype(np.uint8))
-    if count < 2:
-        return
-    strongest = 1 + int(np.argmax(np.bincount(regions.ravel(), values.ravel(), minlength=count)[1:]))
-    x, y, width, height = boxes[strongest][:4]
-    axes.add_patch(Rectangle((x - 0.5, y - 0.5), width, height, fill=False, edgecolor=BOX_COLOUR, linewidth=2.2))
+def _draw_box(axes: Axes, box: Box) -> None:
+    x, y, width, height = box
+    axes.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=BOX_COLOUR, linewidth=2.2))

@@ -37,8 +37,18 @@ def describe(analysis: Analysis, selection: Selection) -> dict[str, Any]:
         "query": dict(zip("txy", query, strict=True)) | {"layer": layer, "levels": selection.levels},
         "sampling_points": {"selected": _points(analysis.sampling_points(query, layer, selection.levels))}
         | {name: _points(analysis.sampling_points(query, name)) for name in analysis.layers},
+        "motion": _rounded(normalise(analysis.motion_cells(), "clip")),
         "motion_saliency": {
             name: _rounded(normalise(analysis.traces[name].saliency, "clip")) for name in analysis.layers
+        },
+        "class_evidence": {
+            "method": selection.method,
+            "layer": selection.stage,
+            "target": selection.target,
+            "against": selection.against,
+            "cells": _rounded(
+                analysis.evidence_cells(selection.stage, selection.target, selection.method, selection.against)
+            ),
         },
         "grad_cam": {
             "layer": layer,

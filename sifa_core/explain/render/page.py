@@ -17,8 +17,7 @@ _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 def html(analysis: Analysis, selection: Selection) -> bytes:
     """One self-contained page. It may run only its own script and styles and may not ask the network for anything."""
-    evidence = analysis.stage_grad_cams(selection.target)
-    return page_html(viewer_payload(analysis, selection, evidence)).encode()
+    return page_html(viewer_payload(analysis, selection, all_methods=True)).encode()
 
 
 def page_html(payload: dict[str, Any]) -> str:

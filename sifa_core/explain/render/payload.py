@@ -2,20 +2,28 @@
 
 Legend: T feature frames, A attended frames (T, or T-1 if the last frame attends to nothing), K taps, h x w cells.
 
-Format "sifa-viewer/1"; lengths in pixels of the clip as shown, (x, y), pixel centres at integers:
+Format "sifa-viewer/2"; lengths in pixels of the clip as shown, (x, y), pixel centres at integers:
 
-    format          "sifa-viewer/1"
+    format          "sifa-viewer/2"
     clip            name, sha256, width, height, fps, duration, frames, first_time, last_time
-    model           name, status ("demo" | "own" | "untrained"), source, sha256, classes
+    model           name, status ("demo" | "own" | "untrained"), source, sha256, classes: their names in order, or []
+                    if the model is untrained
     predictions     [{label, probability}], most probable first, or null if the model is untrained
     video           the same of the whole video that the clip is from, or null where that is not known
     frames          T x {index: frame of the clip, time: seconds, picture: JPEG}
     thumbnails      [{t: feature frame that the picture belongs to, index, picture: JPEG}] in the order of the clip
+    motion          what moves, see `Analysis.motion`: {rows, columns, pairs: P, cells: [P, rows, columns],
+                    boxes: P x ([left, top, width, height] of the salient region | null)}
     layers          [{name, stage, kernel_size, rows: h, columns: w, attended: A, max_levels: 1 | 2,
-                      offset: [A, K, 2, h, w] (x, y) in cells, weights: [A, K, h, w], saliency: [A, h, w],
-                      statistics: see `OffsetStatistics`}]; the three arrays are null where they are held back
-    grad_cam        {target: {index, label}, stages: {stage: {rows, columns, cells: [T, rows, columns], 0..1}}}
-    start           {layer, levels, query: [t, x, y]}: what is shown first
+                      offset: [A, K, 2, h, w] (x, y) in cells, weights: [A, K, h, w], saliency: [A, h, w] (Eq. 5),
+                      boxes: A x the same of saliency, offset_source: a sentence where offsets are computed from
+                      something else than Eq. 5, or "", statistics: see `OffsetStatistics`}]; the three arrays are null
+                    where they are held back
+    methods         [{name, title, words: what its picture says, stage: the one it is read at unless asked otherwise}]
+    stages          names of the stages that class evidence can be read at
+    evidence        [see `evidence_map`]: the pictures of class evidence that are here: the one shown first, then the
+                    paper's own, which may be the same, then others
+    start           {layer, levels, query: [t, x, y], paper}: what is shown first
 
 Pictures are base64 JPEG without a prefix; arrays are base64 of little-endian float16, the last axis fastest.
 File names and labels are untrusted text, here as they came: whoever shows them must show them as text.
@@ -24,7 +32,7 @@ File names and labels are untrusted text, here as they came: whoever shows them 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -32,11 +40,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sifa_core.errors import QueryError
-from sifa_core.explain.analysis import Analysis, Selection, stage_of
+from sifa_core.explain.analysis import Analysis, Selection, Target, stage_of
+from sifa_core.explain.class_evidence import GRADIENT_METHODS, METHOD_TITLES, METHOD_WORDS, METHODS
+from sifa_core.explain.maps import salient_box
 from sifa_core.explain.render.facts import clip_facts, finite, model_facts
+from sifa_core.explain.trace import OFFSET_SOURCES
 from sifa_core.inference import public_predictions
 
-FORMAT = "sifa-viewer/1"
+FORMAT = "sifa-viewer/2"
 ARRAYS = ("offset", "weights", "saliency")
 LARGEST = 3_000_000
 """Bytes of a payload that is sent in one piece."""
@@ -53,13 +64,14 @@ MOST_THUMBNAILS = 64
 def viewer_payload(
     analysis: Analysis,
     selection: Selection,
-    evidence: Mapping[str, NDArray[np.float32]],
     video: Sequence[tuple[str, float]] | None = None,
+    *,
+    all_methods: bool = False,
 ) -> dict[str, Any]:
     """The payload of `analysis` in the format described above.
 
-    `selection` says what is shown first; `evidence` is that of its class, see `Analysis.stage_grad_cams`; `video` is
-    what `predict_video` says of the video that the clip is from.
+    `selection` says what is shown first; `video` is what `predict_video` says of the video that the clip is from;
+    `all_methods` puts the class evidence by every quick method in, for a viewer that can ask nobody for it.
     """
     clip, info = analysis.clip, analysis.info
     return {
@@ -71,14 +83,49 @@ def viewer_payload(
             "first_time": finite(clip.timestamps[0]),
             "last_time": finite(clip.timestamps[-1]),
         },
-        "model": model_facts(info) | {"classes": len(info.labels)},
+        "model": model_facts(info) | {"classes": list(info.labels) if info.is_trained else []},
         "predictions": public_predictions(info, analysis.predictions, SHOWN_PREDICTIONS),
         "video": public_predictions(info, video, SHOWN_PREDICTIONS),
         "frames": _frames(analysis),
         "thumbnails": _thumbnails(analysis),
+        "motion": _motion(analysis),
         "layers": [_layer(analysis, name) for name in analysis.layers],
-        "grad_cam": _grad_cam(info.labels, selection.target, evidence),
-        "start": {"layer": selection.layer, "levels": selection.levels, "query": list(selection.query)},
+        "methods": [
+            {
+                "name": name,
+                "title": METHOD_TITLES[name],
+                "words": METHOD_WORDS[name],
+                "stage": analysis.evidence_stage(None, name),
+            }
+            for name in METHODS
+        ],
+        "stages": list(analysis.model.stage_outputs()),
+        "evidence": _evidence(analysis, selection, all_methods),
+        "start": {
+            "layer": selection.layer,
+            "levels": selection.levels,
+            "query": list(selection.query),
+            "paper": selection.paper,
+        },
+    }
+
+
+def evidence_map(
+    analysis: Analysis, stage: str | None, target: Target, method: str | None, against: Target = None
+) -> dict[str, Any]:
+    """One picture of class evidence, see `Analysis.class_evidence`: method and stage by name, target and against
+    (or null) as {index, label}, rows, columns, and cells [T, rows, columns], 0..1 over the clip. Raises QueryError."""
+    asked = analysis.select(None, None, None, target, against=against, method=method, evidence_layer=stage)
+    cells = analysis.evidence_cells(asked.stage, asked.target, asked.method, asked.against)
+    rows, columns = cells.shape[1:]
+    return {
+        "method": asked.method,
+        "stage": asked.stage,
+        "target": _class(analysis, asked.target),
+        "against": None if asked.against is None else _class(analysis, asked.against),
+        "rows": rows,
+        "columns": columns,
+        "cells": encode_float16(cells),
     }
 
 
@@ -158,16 +205,39 @@ def _layer(analysis: Analysis, name: str) -> dict[str, Any]:
         "offset": encode_float16(trace.offset),
         "weights": encode_float16(trace.weights),
         "saliency": encode_float16(trace.saliency),
+        "boxes": _boxes(analysis, trace.saliency),
+        "offset_source": OFFSET_SOURCES[trace.offset_source],
         "statistics": {key: np.round(np.nan_to_num(values), 5).tolist() for key, values in statistics.items()},
     }
 
 
-def _grad_cam(labels: Sequence[str], target: int, evidence: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
-    stages = {}
-    for stage, cells in evidence.items():
-        rows, columns = cells.shape[1:]
-        stages[stage] = {"rows": rows, "columns": columns, "cells": encode_float16(cells)}
-    return {"target": {"index": target, "label": labels[target]}, "stages": stages}
+def _motion(analysis: Analysis) -> dict[str, Any]:
+    cells = analysis.motion_cells()
+    pairs, rows, columns = cells.shape
+    return {
+        "rows": rows,
+        "columns": columns,
+        "pairs": pairs,
+        "cells": encode_float16(cells),
+        "boxes": _boxes(analysis, cells),
+    }
+
+
+def _boxes(analysis: Analysis, maps: NDArray[np.float32]) -> list[list[float] | None]:
+    found = (salient_box(image, analysis.clip.height, analysis.clip.width) for image in maps)
+    return [None if box is None else [round(side, 2) for side in box] for box in found]
+
+
+def _evidence(analysis: Analysis, selection: Selection, all_methods: bool) -> list[dict[str, Any]]:
+    wanted = [(selection.stage, selection.method), (analysis.evidence_stage(None, "grad_cam"), "grad_cam")]
+    if all_methods:
+        wanted += [(analysis.evidence_stage(None, name), name) for name in GRADIENT_METHODS]
+    classes = selection.target, selection.against
+    return [evidence_map(analysis, stage, classes[0], method, classes[1]) for stage, method in dict.fromkeys(wanted)]
+
+
+def _class(analysis: Analysis, number: int) -> dict[str, Any]:
+    return {"index": number, "label": analysis.info.labels[number]}
 
 
 def _text_bytes(value: Any) -> int:

@@ -54,6 +54,9 @@ export function createActions(analysis, store) {
       store.set({ overlays: { ...overlays, [name]: !overlays[name] } });
     },
     setOpacity: (name, value) => store.set({ opacity: { ...store.get().opacity, [name]: value } }),
+    /** @param {Partial<import("./payload.js").EvidenceChoice>} evidence */
+    chooseEvidence: (evidence) => store.set({ evidence }),
+    showPaper: (paper) => store.set({ paper }),
     chooseScope: (scope) => store.set({ scope }),
     nextScope: () => store.set({ scope: SCOPES[(SCOPES.indexOf(store.get().scope) + 1) % SCOPES.length] }),
     togglePlaying: () => store.set({ playing: !store.get().playing }),

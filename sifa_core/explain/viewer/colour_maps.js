@@ -1,7 +1,7 @@
 /**
  * From a value in 0..1 to a colour, and which colours stand for what.
  */
-import { INFERNO, PLASMA, VIRIDIS } from "./colour_tables.js";
+import { CIVIDIS, INFERNO, PLASMA, VIRIDIS } from "./colour_tables.js";
 
 /** @typedef {{bytes: Uint8Array, css: string[]}} ColourMap 256 colours as RGB bytes and as CSS */
 
@@ -13,11 +13,19 @@ function parse(table) {
 }
 
 /** One map per quantity, so that a legend's colours are never mistaken for another's. */
-export const COLOUR_MAPS = { weights: parse(INFERNO), saliency: parse(VIRIDIS), evidence: parse(PLASMA) };
+export const COLOUR_MAPS = {
+  weights: parse(INFERNO),
+  motion: parse(VIRIDIS),
+  saliency: parse(CIVIDIS),
+  evidence: parse(PLASMA),
+};
 
 /** The query is green and the lines to the strongest points are purple, as in the paper's Figure 5. */
 export const QUERY_COLOUR = "#3ddc78";
 export const LINK_COLOUR = "#b45cff";
+
+/** The box around what is salient. */
+export const BOX_COLOUR = "#ef4444";
 
 /** Colours of pins: none is green, purple or of the weights' colours, and their lightness differs; pins carry numbers. */
 export const PIN_COLOURS = ["#56b4e9", "#ffffff", "#2f7de1", "#9ff2e8", "#a3adb8", "#ffc6df"];

@@ -1,7 +1,7 @@
 /**
- * What is being looked at: the clip, the model and what it predicts. All names are untrusted and shown as text.
+ * What is being looked at: the clip and the model. All names are untrusted and shown as text.
  */
-import { element, group } from "./elements.js";
+import { element } from "./elements.js";
 import { KEY_HELP } from "./keys.js";
 
 const BADGES = {
@@ -37,39 +37,6 @@ export function createHeader({ clip, model }) {
       keys,
     ]),
   ]);
-}
-
-/** @param {import("./payload.js").Analysis} analysis */
-export function createPredictions({ predictions, video, gradCam }) {
-  if (!predictions) {
-    const text = "This model is untrained, so it has nothing to predict. Its points and maps are real, but random.";
-    return group("Prediction", [element("p", { class: "note", text })], "prediction-group");
-  }
-  const percentOf = (probability) => `${(100 * probability).toFixed(probability < 0.1 ? 1 : 0)} %`;
-  const rows = predictions.map(({ label, probability }) => {
-    const bar = element("i");
-    bar.style.width = `${100 * probability}%`;
-    const percent = percentOf(probability);
-    const isExplained = label === gradCam.target.label;
-    return element("li", { class: isExplained ? "explained" : "" }, [
-      element("bdi", { text: label, title: label }),
-      element("span", { class: "percent", text: percent }),
-      element("span", { class: "meter", "aria-hidden": "true" }, [bar]),
-    ]);
-  });
-  const explained = element("p", { class: "note" }, [
-    document.createTextNode("Grad-CAM explains "),
-    element("bdi", { text: gradCam.target.label }),
-  ]);
-  const notes = [explained];
-  if (video) {
-    const [{ label, probability }] = video;
-    const title = "Mean over clips spread over the video; the bars are of the clip that is shown";
-    const whole = element("p", { class: "note whole", title });
-    whole.append("Whole video: ", element("bdi", { text: label }), ` ${percentOf(probability)}`);
-    notes.unshift(whole);
-  }
-  return group("Prediction", [element("ol", { class: "bars" }, rows), ...notes], "prediction-group");
 }
 
 /** @param {import("./payload.js").Analysis} analysis */

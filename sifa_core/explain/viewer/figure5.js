@@ -1,19 +1,23 @@
 /**
- * The paper's Figure 5 for the query: frame t | attention on t+1 | motion saliency | Grad-CAM, as one picture.
+ * The paper's Figure 5 for the query: frame t | attention on t+1 | motion | class evidence, as one picture. Python draws
+ * the same one (`sifa_core/explain/render/figure5.py`): the same titles, boxes, lines, colours and scales.
  *
  * @typedef {import("./payload.js").Analysis} Analysis
  * @typedef {import("./state.js").State} State
  */
-import { COLOUR_MAPS, fraction } from "./colour_maps.js";
-import { drawLinks, drawPoints, drawQuery, pointRadius } from "./drawing.js";
+import { BOX_COLOUR, COLOUR_MAPS, fraction, readable } from "./colour_maps.js";
+import { drawLinks, drawPoints, drawQuery, drawQueryPlace, pointRadius } from "./drawing.js";
 import { heatCanvas } from "./heat.js";
+import { evidenceKey, paperChoice } from "./payload.js";
 import { strongest } from "./points.js";
-import { evidenceRange, pointsAt } from "./reading.js";
-import { mapRange } from "./scales.js";
+import { pointsAt } from "./reading.js";
+import { rangeOf } from "./scales.js";
 import { projection, WHOLE } from "./view.js";
 
 const GAP = 10;
 const TITLE = 26;
+/** Height of a colour scale under a panel. */
+const SCALE = 30;
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
 /** Ink and paper of a figure that is to be printed. */
@@ -29,9 +33,10 @@ export function figureLayout(width, columns, clip, footer = 0) {
   const rows = 4 / columns;
   const panels = Array.from({ length: 4 }, (_, i) => ({
     x: (i % columns) * (panelWidth + GAP),
-    y: Math.floor(i / columns) * (panelHeight + TITLE + GAP) + TITLE,
+    y: Math.floor(i / columns) * (TITLE + panelHeight + SCALE + GAP) + TITLE,
   }));
-  return { panels, panelWidth, panelHeight, height: rows * (panelHeight + TITLE) + (rows - 1) * GAP + footer };
+  const height = rows * (TITLE + panelHeight + SCALE) + (rows - 1) * GAP + footer;
+  return { panels, panelWidth, panelHeight, height };
 }
 
 /** `text` cut to fit into `width`. @param {CanvasRenderingContext2D} context */
@@ -43,86 +48,160 @@ function fitted(context, text, width) {
 }
 
 /**
+ * What the third and fourth panel show: values, scale and words, as in `render/figure5.py`.
+ * @param {Analysis} analysis @param {State} state
+ */
+export function figureMaps(analysis, state) {
+  const layer = analysis.layer.get(state.layer);
+  const following = Math.min(state.t + 1, analysis.frames.length - 1);
+  const { grid, cells, boxes } = state.paper ? { ...layer, cells: layer.saliency } : analysis.motion;
+  const pair = Math.min(state.t, boxes.length - 1);
+  const size = grid.rows * grid.columns;
+  const wanted = state.paper ? paperChoice(analysis, state.evidence) : state.evidence;
+  const choice = analysis.evidence.has(evidenceKey(wanted)) ? wanted : analysis.paperEvidence;
+  const evidence = analysis.evidence.get(evidenceKey(choice));
+  const method = analysis.methods.find(({ name }) => name === choice.method).title;
+  const against = evidence.against ? `, not ${evidence.against.label}` : "";
+  const label = analysis.predictions ? evidence.target.label + against : "untrained, random";
+  return {
+    moving: {
+      title: state.paper ? `Motion saliency (Eq. 5), ${layer.name}` : "Motion",
+      colours: state.paper ? COLOUR_MAPS.saliency : COLOUR_MAPS.motion,
+      box: boxes[pair],
+      grid,
+      cells,
+      start: pair * size,
+      range: rangeOf(cells, pair * size, (pair + 1) * size),
+      scale: "0 to 1 over the frame",
+    },
+    evidence: {
+      title: `${method}: ${label}`,
+      shortTitle: label,
+      colours: COLOUR_MAPS.evidence,
+      box: null,
+      grid: evidence.grid,
+      cells: evidence.cells,
+      start: following * evidence.grid.rows * evidence.grid.columns,
+      range: [0, 1],
+      scale: "0 to 1 over the clip",
+    },
+  };
+}
+
+/** A heat map lets the picture through where there is little, as in the printed figure. */
+const alphaOf = (value) => 0.25 + 0.5 * value;
+/** How dark the picture is under the sampling points, so that their colours can be read. */
+const SHADE = 0.35;
+
+/**
  * @param {CanvasRenderingContext2D} context in units of the layout @param {Analysis} analysis @param {State} state
  * @param {ReturnType<typeof figureLayout>} layout @param {{ink: string, quiet: string}} palette
  */
 export function drawFigure(context, analysis, state, layout, palette) {
   const { panels, panelWidth, panelHeight } = layout;
   const size = { width: panelWidth, height: panelHeight };
-  const layer = analysis.layer.get(state.layer);
   const following = Math.min(state.t + 1, analysis.frames.length - 1);
-  const found = pointsAt(analysis, state, state);
-  const label = analysis.predictions ? analysis.gradCam.target.label : "untrained: random";
+  const found = pointsAt(analysis, { ...state, scope: "point" }, state);
+  const { moving, evidence } = figureMaps(analysis, state);
   const titles = [
     [`Frame ${state.t}`, `${analysis.frames[state.t].time.toFixed(2)} s`],
-    [`Attention on frame ${following}`, found ? `${found.points.weights.length} points` : "none"],
-    ["Motion saliency", layer.name],
-    ["Grad-CAM", label],
+    [`Attention on frame ${following}`, found ? `${state.layer}, ${found.points.weights.length} points` : "none"],
+    [moving.title, ""],
+    [evidence.title, "", evidence.shortTitle],
   ];
-  titles.forEach(([title, detail], i) => {
-    const { x, y } = panels[i];
-    context.textBaseline = "alphabetic";
-    context.textAlign = "left";
-    context.font = `600 13px ${FONT}`;
-    context.fillStyle = palette.ink;
-    const shown = fitted(context, title, panelWidth);
-    context.fillText(shown, x, y - 9);
-    const used = context.measureText(shown).width + 8;
-    context.font = `400 12px ${FONT}`;
-    context.fillStyle = palette.quiet;
-    if (panelWidth - used > 30) context.fillText(fitted(context, detail, panelWidth - used), x + used, y - 9);
-  });
+  titles.forEach((title, i) => writeTitle(context, panels[i], panelWidth, title, palette));
 
-  const { saliency, evidence } = maps(analysis, state, layer, following);
   const now = analysis.frames[state.t].image;
   const next = analysis.frames[following].image;
-  const contents = [
-    [[now, 1]],
-    [[next, 1]],
-    saliency ? [[next, 1], [saliency, 0.88]] : [[next, 0.25]],
-    [[next, 1], [evidence, 0.72]],
-  ];
-  contents.forEach((layers, i) => {
-    for (const [image, alpha] of layers) {
-      context.globalAlpha = alpha;
-      context.drawImage(image, panels[i].x, panels[i].y, panelWidth, panelHeight);
-    }
-    context.globalAlpha = 1;
+  [now, next, next, next].forEach((image, i) => {
+    context.drawImage(image, panels[i].x, panels[i].y, panelWidth, panelHeight);
   });
-
+  context.fillStyle = `rgb(0 0 0 / ${SHADE})`;
+  context.fillRect(panels[1].x, panels[1].y, panelWidth, panelHeight);
   const at = projection(WHOLE, analysis.clip, size);
-  const unit = Math.min(1, Math.max(0.55, panelWidth / 380));
+  [moving, evidence].forEach((map, i) => drawHeat(context, map, panels[i + 2], size, at));
+  drawScale(context, moving.colours, ["0", "1"], moving.scale, panels[2], size, palette);
+  drawScale(context, evidence.colours, ["0", "1"], evidence.scale, panels[3], size, palette);
   if (found) {
-    const ends = strongest(found.points.weights, 3)
-      .filter((i) => found.points.inFrame[i])
-      .map((i) => ({
-        x: panels[1].x + at.screenX(found.points.x[i]),
-        y: panels[1].y + at.screenY(found.points.y[i]),
-        radius: pointRadius(fraction(found.points.weights[i], found.range), unit),
-      }));
-    const from = { x: panels[0].x + at.screenX(state.x), y: panels[0].y + at.screenY(state.y) };
-    drawLinks(context, from, ends, 0.95, unit);
-    context.save();
-    context.beginPath();
-    context.rect(panels[1].x, panels[1].y, panelWidth, panelHeight);
-    context.clip();
-    context.translate(panels[1].x, panels[1].y);
-    drawPoints(context, found.points, at, found.range, { ...size, alpha: 1, unit });
-    context.restore();
+    const ends = found.range.map(readable);
+    const words = panelWidth < 240 ? "weight" : "attention weight";
+    drawScale(context, COLOUR_MAPS.weights, ends, words, panels[1], size, palette);
+    drawAttention(context, found, state, panels, size, at);
   }
-  drawQuery(context, panels[0].x + at.screenX(state.x), panels[0].y + at.screenY(state.y), unit);
+  drawQuery(context, panels[0].x + at.screenX(state.x), panels[0].y + at.screenY(state.y), unitOf(panelWidth));
 }
 
-/** Heat maps of the third and fourth panel. */
-function maps(analysis, state, layer, following) {
-  const { grid, cells } = analysis.gradCam.stages.get(layer.stage);
-  const range = evidenceRange(analysis, layer.stage, following, state.scope);
-  const evidence = heatCanvas(cells, following * grid.rows * grid.columns, grid, range, COLOUR_MAPS.evidence);
-  if (state.t >= layer.attended) return { saliency: null, evidence };
-  const count = layer.grid.rows * layer.grid.columns;
-  const salient = mapRange(layer.saliency, count, state.t, state.scope);
-  const saliency = heatCanvas(layer.saliency, state.t * count, layer.grid, salient, COLOUR_MAPS.saliency, true);
-  return { saliency, evidence };
+/** Marks are smaller on small panels. */
+const unitOf = (panelWidth) => Math.min(1, Math.max(0.55, panelWidth / 380));
+
+/** Title and detail above a panel; where there is no room for all of the title, the short one if there is one. */
+function writeTitle(context, { x, y }, panelWidth, [title, detail, short = title], palette) {
+  context.textBaseline = "alphabetic";
+  context.textAlign = "left";
+  context.font = `600 13px ${FONT}`;
+  context.fillStyle = palette.ink;
+  const shown = fitted(context, context.measureText(title).width <= panelWidth ? title : short, panelWidth);
+  context.fillText(shown, x, y - 9);
+  const used = context.measureText(shown).width + 8;
+  context.font = `400 12px ${FONT}`;
+  context.fillStyle = palette.quiet;
+  if (panelWidth - used > 30) context.fillText(fitted(context, detail, panelWidth - used), x + used, y - 9);
+}
+
+/** The picture that is there becomes grey, and a map with its box lies over it. */
+function drawHeat(context, { cells, start, grid, range, colours, box }, panel, { width, height }, at) {
+  context.globalCompositeOperation = "saturation";
+  context.fillStyle = "#808080";
+  context.fillRect(panel.x, panel.y, width, height);
+  context.globalCompositeOperation = "source-over";
+  context.drawImage(heatCanvas(cells, start, grid, range, colours, alphaOf), panel.x, panel.y, width, height);
+  if (!box) return;
+  const [left, top, wide, high] = box;
+  const corner = { x: at.screenX(left), y: at.screenY(top) };
+  context.strokeStyle = BOX_COLOUR;
+  context.lineWidth = 2;
+  context.strokeRect(panel.x + corner.x, panel.y + corner.y, at.screenX(left + wide) - corner.x, at.screenY(top + high) - corner.y);
+}
+
+/** The colours of a panel, below it: what they stand for, between their ends. */
+function drawScale(context, colours, [low, high], words, panel, size, palette) {
+  const top = panel.y + size.height + 8;
+  const ramp = context.createLinearGradient(panel.x, 0, panel.x + size.width, 0);
+  colours.css.forEach((colour, i) => ramp.addColorStop(i / 255, colour));
+  context.fillStyle = ramp;
+  context.fillRect(panel.x, top, size.width, 6);
+  context.font = `400 11px ${FONT}`;
+  context.fillStyle = palette.quiet;
+  context.textAlign = "left";
+  context.fillText(low, panel.x, top + 18);
+  const ends = 12 + Math.max(context.measureText(low).width, context.measureText(high).width);
+  context.textAlign = "right";
+  context.fillText(high, panel.x + size.width, top + 18);
+  context.textAlign = "center";
+  context.fillText(fitted(context, words, size.width - 2 * ends), panel.x + size.width / 2, top + 18);
+  context.textAlign = "left";
+}
+
+/** Lines from the query to the strongest points, and all points, on the second panel. */
+function drawAttention(context, { points, range }, state, panels, size, at) {
+  const unit = unitOf(size.width);
+  const ends = strongest(points.weights, 3)
+    .filter((i) => points.inFrame[i])
+    .map((i) => ({
+      x: panels[1].x + at.screenX(points.x[i]),
+      y: panels[1].y + at.screenY(points.y[i]),
+      radius: pointRadius(fraction(points.weights[i], range), unit),
+    }));
+  const from = { x: panels[0].x + at.screenX(state.x), y: panels[0].y + at.screenY(state.y) };
+  drawLinks(context, from, ends, 0.95, unit);
+  context.save();
+  context.beginPath();
+  context.rect(panels[1].x, panels[1].y, size.width, size.height);
+  context.clip();
+  context.translate(panels[1].x, panels[1].y);
+  drawPoints(context, points, at, range, { ...size, alpha: 1, unit });
+  drawQueryPlace(context, at.screenX(state.x), at.screenY(state.y), unit);
+  context.restore();
 }
 
 /**

@@ -3,6 +3,7 @@
  */
 import { element, icon, ICONS, saveAs } from "./elements.js";
 import { drawFigure, figureLayout, figurePicture } from "./figure5.js";
+import { CAVEATS } from "./overlay_controls.js";
 import { description } from "./reading.js";
 
 /** Narrower than this, the four panels stand in two rows. */
@@ -14,8 +15,11 @@ export function fileStem(name) {
   return stem.replace(/^[-.]+|[-.]+$/g, "").slice(0, 60) || "clip";
 }
 
-/** @param {import("./payload.js").Analysis} analysis @param {ReturnType<import("./state.js").createStore>} store */
-export function createFigurePanel(analysis, store) {
+/**
+ * @param {import("./payload.js").Analysis} analysis @param {ReturnType<import("./state.js").createStore>} store
+ * @param {ReturnType<import("./actions.js").createActions>} actions
+ */
+export function createFigurePanel(analysis, store, actions) {
   const canvas = element("canvas", { role: "img" });
   async function download() {
     const state = store.get();
@@ -27,15 +31,28 @@ export function createFigurePanel(analysis, store) {
   ]);
   button.title = "Save this figure as a picture";
   button.setAttribute("aria-label", "Save the figure as PNG");
+  const paper = element("button", {
+    class: "action paper",
+    type: "button",
+    text: "As in the paper",
+    title: "The paper's own maps: motion saliency of Eq. 5, which is mostly appearance, and Grad-CAM of the last stage",
+    on: { click: () => actions.showPaper(!store.get().paper) },
+  });
+  const words = element("p", { class: "note", role: "status" });
   const heading = element("div", { class: "title" }, [
     element("h2", { text: "Figure" }),
-    element("p", { class: "note", text: "The query at a glance, laid out as in the paper's Figure 5." }),
+    words,
+    paper,
     button,
   ]);
   const panel = element("section", { class: "figure", "aria-label": "Figure" }, [heading, canvas]);
 
   /** @param {import("./state.js").State} state */
   function update(state) {
+    paper.setAttribute("aria-pressed", String(state.paper));
+    words.textContent = state.paper
+      ? `The paper's own maps. ${CAVEATS.saliency}`
+      : "The query at a glance, laid out as the paper's Figure 5.";
     const width = canvas.clientWidth;
     if (!width) return;
     const layout = figureLayout(width, width < NARROW ? 2 : 4, analysis.clip);

@@ -32,13 +32,16 @@ export function contributions(points, grid) {
   return total;
 }
 
+/** Small values are more transparent, so that the picture stays visible. */
+const fading = (value) => Math.min(1, 0.05 + 1.25 * value);
+
 /**
- * Colours of a map, row by row, as RGBA bytes. Small values are more transparent, so that the picture stays visible.
+ * Colours of a map, row by row, as RGBA bytes.
  * @param {Float32Array} values @param {number} start position of the map's first cell @param {Grid} grid
  * @param {number[]} range @param {import("./colour_maps.js").ColourMap} colours
- * @param {{width: number, height: number, solid: boolean}} size solid: opaque everywhere
+ * @param {{width: number, height: number}} size @param {(value: number) => number} alphaOf opacity of a value, both 0..1
  */
-export function colourise(values, start, grid, range, colours, { width, height, solid }) {
+export function colourise(values, start, grid, range, colours, { width, height }, alphaOf = fading) {
   const pixels = new Uint8ClampedArray(4 * width * height);
   for (let i = 0, at = 0; i < height; i++) {
     const row = toRow(((i + 0.5) * grid.height) / height - 0.5, grid);
@@ -49,21 +52,21 @@ export function colourise(values, start, grid, range, colours, { width, height, 
       pixels[at] = colours.bytes[colour];
       pixels[at + 1] = colours.bytes[colour + 1];
       pixels[at + 2] = colours.bytes[colour + 2];
-      pixels[at + 3] = solid ? 255 : 255 * Math.min(1, 0.05 + 1.25 * value);
+      pixels[at + 3] = 255 * alphaOf(value);
     }
   }
   return pixels;
 }
 
 /** The same as `colourise`, as a canvas to draw. */
-export function heatCanvas(values, start, grid, range, colours, solid = false) {
+export function heatCanvas(values, start, grid, range, colours, alphaOf = fading) {
   const scale = Math.min(1, LONGEST_SIDE / Math.max(grid.width, grid.height));
   const width = Math.max(1, Math.round(grid.width * scale));
   const height = Math.max(1, Math.round(grid.height * scale));
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;
-  const pixels = colourise(values, start, grid, range, colours, { width, height, solid });
+  const pixels = colourise(values, start, grid, range, colours, { width, height }, alphaOf);
   canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
   return canvas;
 }

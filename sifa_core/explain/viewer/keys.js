@@ -12,7 +12,8 @@ export const OVERLAY_KEYS = {
   g: "grid",
   a: "arrows",
   w: "weights",
-  m: "saliency",
+  m: "motion",
+  e: "saliency",
   c: "evidence",
 };
 
@@ -24,7 +25,7 @@ export const KEY_HELP = [
   ["L", "next layer"],
   ["D", "one or two levels"],
   ["P T G A", "points, top-3 lines, grid, arrows"],
-  ["W M C", "weight map, motion saliency, class evidence"],
+  ["W M E C", "attention map, motion, motion saliency (Eq. 5), class evidence"],
   ["S", "scale over point, frame or clip"],
   ["Enter", "pin the query"],
   ["Esc", "clear pins"],

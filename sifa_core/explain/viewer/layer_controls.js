@@ -62,7 +62,7 @@ export function createLayerControls(analysis, actions) {
       values.spread.textContent = isAttended ? percent(statistics.attention_entropy[state.t]) : "–";
       const isStill = Math.max(...statistics.max_magnitude) < 1e-3;
       const still = isStill ? "This layer's offsets are zero: every point sits on the regular grid." : "";
-      note.textContent = state.note || still;
+      note.textContent = state.note || [layer.offsetSource, still].filter(Boolean).join(" ");
       note.hidden = !note.textContent;
     },
   };

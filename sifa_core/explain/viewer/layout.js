@@ -2,7 +2,8 @@
  * The parts of the viewer and their order on the page.
  */
 import { element } from "./elements.js";
-import { createFooter, createHeader, createPredictions } from "./facts.js";
+import { createEvidenceControls } from "./evidence_controls.js";
+import { createFooter, createHeader } from "./facts.js";
 import { createFigurePanel } from "./figure_panel.js";
 import { createFilmstrip } from "./filmstrip.js";
 import { createLayerControls } from "./layer_controls.js";
@@ -19,18 +20,20 @@ export function createLayout(analysis, store, actions, stage) {
   const query = createQueryControls(analysis, store, actions);
   const layer = createLayerControls(analysis, actions);
   const overlays = createOverlayControls(actions);
-  const figure = createFigurePanel(analysis, store);
+  const evidence = createEvidenceControls(analysis, store, actions);
+  const figure = createFigurePanel(analysis, store, actions);
   const controls = element("div", { class: "controls" }, [
     query.element,
     layer.element,
     overlays.element,
-    createPredictions(analysis),
+    evidence.element,
   ]);
   return {
     filmstrip,
     query,
     layer,
     overlays,
+    evidence,
     figure,
     elements: [
       createHeader(analysis),

@@ -12,9 +12,20 @@ const ROWS = [
   ["grid", "Regular grid", "Where the points would be if the network had moved none", "square"],
   ["arrows", "Offsets", "How far each point was moved by the network", "arrow"],
   ["weights", "Attention map", "How much each place of the next frame adds to the answer", "weights"],
-  ["saliency", "Motion saliency", "Next frame's features, each by how it changed (Eq. 5); strong ones that are still show too", "saliency"],
-  ["evidence", "Grad-CAM", "Which places speak for the class", "evidence"],
+  ["motion", "Motion", "What moves from this frame to the next, as all stages of the network see it", "motion"],
+  [
+    "saliency",
+    "Motion saliency (Eq. 5)",
+    "The paper's map: half of every feature stays in it where nothing moves, so it is mostly appearance",
+    "saliency",
+  ],
+  ["evidence", "Class evidence", "Which places speak for the class; see Prediction for class and method", "evidence"],
 ];
+
+/** What has to be said of a map wherever it is shown. */
+export const CAVEATS = {
+  saliency: "Eq. 5 keeps half of every feature where nothing moves: this map is mostly appearance.",
+};
 
 const SCOPE_WORDS = {
   point: ["Point", "Colours span the weights of this query only; maps span their frame"],
@@ -72,7 +83,8 @@ export function createOverlayControls(actions) {
 
   const scope = segmented("What colours are scaled over", SCOPE_WORDS, actions.chooseScope);
   const scopeRow = element("div", { class: "scope" }, [element("span", { text: "Scale over" }), scope.element]);
-  const content = [element("div", { class: "overlays" }, rows.map(({ row }) => row)), scopeRow];
+  const caveat = element("p", { class: "note caveat", role: "status" });
+  const content = [element("div", { class: "overlays" }, rows.map(({ row }) => row)), scopeRow, caveat];
 
   return {
     element: group("Overlays", content, "overlay-group"),
@@ -84,6 +96,9 @@ export function createOverlayControls(actions) {
         row.classList.toggle("off", !state.overlays[name]);
       }
       scope.update(state.scope);
+      const said = Object.entries(CAVEATS).filter(([name]) => state.overlays[name] && state.opacity[name] > 0);
+      caveat.textContent = said.map(([, words]) => words).join(" ");
+      caveat.hidden = said.length === 0;
     },
     /** @param {Record<string, number[] | null>} ranges ends of each legend by overlay */
     updateLegends(ranges) {

@@ -5,6 +5,7 @@
  * @typedef {import("./state.js").State} State
  */
 import { readable } from "./colour_maps.js";
+import { evidenceKey } from "./payload.js";
 import { samplingPoints, strongest } from "./points.js";
 import { rangeOf, weightRange } from "./scales.js";
 
@@ -20,10 +21,12 @@ export function pointsAt(analysis, state, place) {
   return { points, range: weightRange(layer, state.levels, state.t, state.scope, points.weights) };
 }
 
-/** Grad-CAM starts at 0 and reaches 1 in the clip; a frame is scaled to its own largest value. */
-export function evidenceRange(analysis, stage, t, scope) {
+/** The picture of class evidence that a state shows. @returns {import("./payload.js").EvidenceMap} */
+export const evidenceOf = (analysis, state) => analysis.evidence.get(evidenceKey(state.evidence));
+
+/** Class evidence starts at 0 and reaches 1 in the clip; a frame is scaled to its own largest value. */
+export function evidenceRange({ grid, cells }, t, scope) {
   if (scope === "clip") return [0, 1];
-  const { grid, cells } = analysis.gradCam.stages.get(stage);
   const count = grid.rows * grid.columns;
   return [0, rangeOf(cells, t * count, (t + 1) * count)[1]];
 }

@@ -7,7 +7,7 @@ import { contributions } from "./heat.js";
 import { createLayout } from "./layout.js";
 import { listenToKeys } from "./keys.js";
 import { decodePayload } from "./payload.js";
-import { evidenceRange, pointsAt } from "./reading.js";
+import { evidenceOf, evidenceRange, pointsAt } from "./reading.js";
 import { createStage } from "./stage.js";
 import { createStore } from "./state.js";
 
@@ -28,11 +28,11 @@ function watchTheme(changed) {
 /**
  * @param {HTMLElement} root @param {object} payload
  * @param {{keyTarget: EventTarget, state: object, emit: (event: string, detail: any) => void,
- *   fetchLayer?: import("./state.js").FetchLayer}} options
+ *   fetchLayer?: import("./state.js").FetchLayer, fetchEvidence?: import("./state.js").FetchEvidence}} options
  */
-export function createSession(root, payload, { keyTarget, state: start, emit, fetchLayer }) {
+export function createSession(root, payload, { keyTarget, state: start, emit, fetchLayer, fetchEvidence }) {
   const analysis = decodePayload(payload);
-  const store = createStore(analysis, start, fetchLayer);
+  const store = createStore(analysis, start, { fetchLayer, fetchEvidence });
   const actions = createActions(analysis, store);
   /** @type {{x: number, y: number} | null} where the pointer is, in the clip's pixels */
   let hover = null;
@@ -80,11 +80,13 @@ export function createSession(root, payload, { keyTarget, state: start, emit, fe
     const cells = layer.grid.rows * layer.grid.columns;
     const following = Math.min(state.t + 1, analysis.frames.length - 1);
     const { overlays, scope, t } = state;
+    const { grid, pairs, cells: motion } = analysis.motion;
     return {
       points: overlays.points && shown ? shown.range : null,
       weights: overlays.weights && shown ? [0, rangeOf(contributions(shown.points, layer.grid))[1]] : null,
       saliency: overlays.saliency && t < layer.attended ? mapRange(layer.saliency, cells, t, scope) : null,
-      evidence: overlays.evidence ? evidenceRange(analysis, layer.stage, following, scope) : null,
+      motion: overlays.motion && t < pairs ? mapRange(motion, grid.rows * grid.columns, t, scope) : null,
+      evidence: overlays.evidence ? evidenceRange(evidenceOf(analysis, state), following, scope) : null,
     };
   }
 
@@ -107,7 +109,7 @@ export function createSession(root, payload, { keyTarget, state: start, emit, fe
   }
 
   function updateParts(state) {
-    for (const part of [parts.query, parts.layer, parts.overlays, parts.filmstrip]) part.update(state);
+    for (const part of [parts.query, parts.layer, parts.overlays, parts.evidence, parts.filmstrip]) part.update(state);
   }
   store.subscribe((state) => {
     updateParts(state);
@@ -126,6 +128,7 @@ export function createSession(root, payload, { keyTarget, state: start, emit, fe
 
   return {
     ready,
+    firstEvidence: analysis.ownEvidence,
     getState,
     setState: (patch) => store.set(patch),
     setHover(place) {

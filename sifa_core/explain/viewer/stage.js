@@ -14,7 +14,8 @@ import { createPane } from "./pane.js";
 import { listenToPointer } from "./pointer.js";
 import { strongest } from "./points.js";
 import { mapRange, rangeOf } from "./scales.js";
-import { evidenceRange, pointsAt } from "./reading.js";
+import { evidenceKey } from "./payload.js";
+import { evidenceOf, evidenceRange, pointsAt } from "./reading.js";
 import { createTip } from "./tip.js";
 
 /** A press this near to a pin means the pin, CSS pixels. */
@@ -84,21 +85,26 @@ export function createStage(analysis, store, actions, onHover, onResize) {
     clear: tip.hide,
   });
 
-  /** Motion saliency and Grad-CAM that lie over a frame; saliency belongs to the later frame of its pair. */
+  /** The heat maps that lie over a frame; motion and saliency belong to the later frame of their pair. */
   function heatsOver(frame, state, isNext) {
     const layer = analysis.layer.get(state.layer);
     const heats = [];
+    /** @param {string} name of the overlay @param {string} of what @param {number} t which of the maps in `values` */
+    const add = (name, of, values, grid, t, range) => {
+      const paint = () => heatCanvas(values, t * grid.rows * grid.columns, grid, range, COLOUR_MAPS[name]);
+      heats.push({ canvas: cached(`${name} ${of} ${t} ${range}`, paint), alpha: state.opacity[name] });
+    };
     if (state.overlays.evidence) {
-      const { grid, cells } = analysis.gradCam.stages.get(layer.stage);
-      const range = evidenceRange(analysis, layer.stage, frame, state.scope);
-      const paint = () => heatCanvas(cells, frame * grid.rows * grid.columns, grid, range, COLOUR_MAPS.evidence);
-      heats.push({ canvas: cached(`evidence ${layer.stage} ${frame} ${range}`, paint), alpha: state.opacity.evidence });
+      const map = evidenceOf(analysis, state);
+      add("evidence", evidenceKey(state.evidence), map.cells, map.grid, frame, evidenceRange(map, frame, state.scope));
     }
     if (state.overlays.saliency && isNext && state.t < layer.attended) {
-      const cells = layer.grid.rows * layer.grid.columns;
-      const range = mapRange(layer.saliency, cells, state.t, state.scope);
-      const paint = () => heatCanvas(layer.saliency, state.t * cells, layer.grid, range, COLOUR_MAPS.saliency);
-      heats.push({ canvas: cached(`saliency ${layer.name} ${state.t} ${range}`, paint), alpha: state.opacity.saliency });
+      const range = mapRange(layer.saliency, layer.grid.rows * layer.grid.columns, state.t, state.scope);
+      add("saliency", layer.name, layer.saliency, layer.grid, state.t, range);
+    }
+    if (state.overlays.motion && isNext && state.t < analysis.motion.pairs) {
+      const { grid, cells } = analysis.motion;
+      add("motion", "", cells, grid, state.t, mapRange(cells, grid.rows * grid.columns, state.t, state.scope));
     }
     return heats;
   }

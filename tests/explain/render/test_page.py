@@ -30,8 +30,8 @@ def payload_of(page: str) -> dict:
 
 def test_holds_the_payload_with_hashes_and_choice(page: str, analysis: Explanation) -> None:
     payload = payload_of(page)
-    assert payload["start"] == {"layer": "res4.1", "levels": 2, "query": [1, 20.0, 30.0]}
-    assert payload["grad_cam"]["target"]["index"] == 3
+    assert payload["start"] == {"layer": "res4.1", "levels": 2, "query": [1, 20.0, 30.0], "paper": False}
+    assert payload["evidence"][0]["target"]["index"] == 3
     assert payload["clip"]["sha256"] == analysis.clip.sha256
     assert payload["model"]["sha256"] == analysis.info.sha256
 

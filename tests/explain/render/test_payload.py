@@ -10,7 +10,9 @@ import pytest
 
 from sifa_core.data import Clip
 from sifa_core.errors import QueryError
+from sifa_core.explain.class_evidence import GRADIENT_METHODS
 from sifa_core.explain.explanation import Explanation, analyze
+from sifa_core.explain.maps import salient_box
 from sifa_core.explain.render.payload import (
     ARRAYS,
     FORMAT,
@@ -18,8 +20,9 @@ from sifa_core.explain.render.payload import (
     encode_jpeg,
     layer_arrays,
     light_payload,
+    viewer_payload,
 )
-from sifa_core.models import VideoModel, load_model
+from sifa_core.models import VideoModel, create_model, load_model
 from tests.payloads import payload_of
 
 
@@ -56,13 +59,62 @@ def test_arrays_are_the_trace_to_float16(payload: dict, analysis: Explanation) -
         np.testing.assert_allclose(layer["statistics"]["mean_magnitude"], magnitude, atol=1e-5)
 
 
-def test_grad_cam_of_the_class_asked_for(analysis: Explanation) -> None:
-    evidence = payload_of(analysis, target=4)["grad_cam"]
-    assert evidence["target"] == {"index": 4, "label": analysis.info.labels[4]}
-    assert set(evidence["stages"]) == {name.split(".")[0] for name in analysis.layers}
-    stage = evidence["stages"]["res5"]
-    sent = floats(stage["cells"], analysis.num_frames, stage["rows"], stage["columns"])
-    np.testing.assert_array_equal(sent, analysis.grad_cam_cells("res5.1", 4).astype(np.float16))
+def test_class_evidence_of_what_is_asked_for_and_the_papers(analysis: Explanation) -> None:
+    asked, paper = payload_of(analysis, target=4, against=2, method="layer_cam", evidence_layer="res3.0")["evidence"]
+    assert asked["target"] == {"index": 4, "label": analysis.info.labels[4]}
+    assert asked["against"] == {"index": 2, "label": analysis.info.labels[2]}
+    assert (asked["method"], asked["stage"]) == ("layer_cam", "res3")
+    assert (paper["method"], paper["stage"], paper["target"]) == ("grad_cam", "res5", asked["target"])
+    for sent, expected in (
+        (asked, analysis.evidence_cells("res3", 4, "layer_cam", 2)),
+        (paper, analysis.evidence_cells("res5", 4, "grad_cam", 2)),
+    ):
+        cells = floats(sent["cells"], analysis.num_frames, sent["rows"], sent["columns"])
+        np.testing.assert_array_equal(cells, expected.astype(np.float16))
+
+
+def test_paper_alone_is_sent_once_and_says_so(analysis: Explanation) -> None:
+    sent = payload_of(analysis, paper=True)
+    assert [each["method"] for each in sent["evidence"]] == ["grad_cam"]
+    assert sent["start"]["paper"] is True
+
+
+def test_a_file_holds_every_quick_method(analysis: Explanation) -> None:
+    sent = viewer_payload(analysis, analysis.select(), all_methods=True)
+    assert sorted(each["method"] for each in sent["evidence"]) == sorted(GRADIENT_METHODS)
+    stages = {method["name"]: method["stage"] for method in sent["methods"]}
+    assert all(each["stage"] == stages[each["method"]] for each in sent["evidence"])
+
+
+def test_motion_with_the_box_around_what_moves(payload: dict, analysis: Explanation) -> None:
+    sent = payload["motion"]
+    assert sent["pairs"] == analysis.num_frames - 1
+    cells = floats(sent["cells"], sent["pairs"], sent["rows"], sent["columns"])
+    np.testing.assert_array_equal(cells, analysis.motion_cells().astype(np.float16))
+    height, width = analysis.clip.height, analysis.clip.width
+    assert sent["boxes"] == [
+        pytest.approx(salient_box(image, height, width), abs=0.01) for image in analysis.motion_cells()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, ""),
+        ({"msm_residual": True}, "plus the next frame itself"),
+        ({"offset_from": "difference"}, "from the difference of the two frames"),
+        ({"offset_from": "next"}, "from the next frame alone"),
+        ({"offset_from": "conv3d"}, "over the whole clip"),
+        ({"temporal": "sifa_r"}, "built without offsets"),
+    ],
+)
+def test_what_offsets_are_computed_from_is_read_from_the_trace(analysis: Explanation, fields: dict, words: str) -> None:
+    other = analyze(create_model("sifa_net_tiny", **fields), analysis.clip)
+    sentences = {layer["offset_source"] for layer in payload_of(other)["layers"]}
+    assert len(sentences) == 1
+    [sentence] = sentences
+    assert words in sentence
+    assert (sentence == "") is (words == "")
 
 
 def test_pictures_are_the_feature_frames(payload: dict, analysis: Explanation) -> None:
@@ -100,7 +152,7 @@ def test_an_untrained_model_has_no_predictions_and_a_trained_one_has_five(
 
 def test_what_is_shown_first(analysis: Explanation) -> None:
     start = payload_of(analysis, query=(2, 10, 20.5), layer="res4.0")["start"]
-    assert start == {"layer": "res4.0", "levels": 1, "query": [2, 10.0, 20.5]}
+    assert start == {"layer": "res4.0", "levels": 1, "query": [2, 10.0, 20.5], "paper": False}
     assert payload_of(analysis)["start"]["levels"] == 2
     with pytest.raises(QueryError, match="res9"):
         payload_of(analysis, layer="res9")
