@@ -29,5 +29,5 @@ COPY --chown=user . .
 RUN python -c "from sifa_core import ops; print('operator back end:', ops.backend())"
 
 EXPOSE 7860
-HEALTHCHECK --start-period=60s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:7860/')"]
+HEALTHCHECK --start-period=60s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:7860/healthz')"]
 CMD ["python", "app/main.py"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
+import types
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -34,7 +37,7 @@ def add_endpoints(service: Service, **queue: Any) -> None:
     def predict(clip: str | None = None, example: str = "", top: float = 5) -> Answer:
         """What the model thinks a whole video shows, the mean over clips spread over it: the `top` most probable
         classes, or null while it is untrained."""
-        if not isinstance(top, (int, float)) or not top >= 1:
+        if not top >= 1:
             raise QueryError(f"top={top!r} is not possible; it is a whole number of at least 1.")
         check(clip, example)
         clips = video_clips(
@@ -89,6 +92,8 @@ def add_endpoints(service: Service, **queue: Any) -> None:
     )
     top = gr.Number(5, label="top", visible=False)
     frame, x, y, levels = (gr.Number(label=name, visible=False) for name in ("frame", "x", "y", "levels"))
+    for box in (example, layer):
+        as_sent(box)
     trigger = gr.Button(visible=False)
     trigger.click(predict, [clip, example, top], answer, api_name="predict", **queue)
     asked = [clip, example, frame, x, y, layer, levels, *evidence]
@@ -107,12 +112,46 @@ def _query(frame: int | None, x: float | None, y: float | None) -> tuple[int, fl
     return frame, x, y
 
 
+def as_sent(box: gr.Textbox) -> None:
+    """Have the component hand on what a caller has sent, which it would turn into a text otherwise, whatever it is."""
+    setattr(box, "preprocess", lambda payload: payload)  # noqa: B010 - a method on an instance
+
+
+KINDS = {str: "a text", int: "a whole number", float: "a number", type(None): "null"}
+"""What an argument may be, in words."""
+
+
+def check_kinds(function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Raise QueryError for the first argument that is not of the kind that the function's annotations say. A whole
+    number is a number, and may come as 2.0; true and false are neither."""
+    kinds = typing.get_type_hints(function)
+    for name, value in inspect.signature(function).bind(*arguments).arguments.items():
+        kind = kinds[name]
+        allowed = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+        if not any(_is_a(value, each) for each in allowed):
+            words = " or ".join(KINDS[each] for each in allowed)
+            raise QueryError(f"{name}={_short(value)} is not possible; it is {words}.")
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    if kind in (int, float):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return number and (kind is float or value == int(value))
+    return isinstance(value, kind)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def _plain_errors(endpoint: Callable[..., Answer]) -> Callable[..., Answer]:
     """Errors as one sentence, without a traceback on either side."""
 
     @functools.wraps(endpoint)
     def safe(*arguments: Any) -> Answer:
         try:
+            check_kinds(endpoint, arguments)
             return endpoint(*arguments)
         except SifaError as error:
             raise gr.Error(str(error), print_exception=False) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
+log = logging.getLogger("app")
 ROOT = Path(__file__).resolve().parents[1]
 """The folder from which `app` is imported."""
 
@@ -19,19 +22,48 @@ def serve_page(options: argparse.Namespace) -> None:
     Raises SifaError for what cannot be loaded or served.
     """
     make_importable()
+    from app.logs import set_up
     from app.models import check_exists
+    from app.settings import Settings
     from app.temporary import private_folder
     from sifa_core.commands.options import load
     from sifa_core.data.isolated import shared_readers
 
-    for name in options.compare:
+    settings = Settings.from_environment(
+        model=options.model,
+        compare=tuple(options.compare),
+        device=options.device,
+        host=options.host,
+        port=options.port,
+    )
+    set_up(settings.log)
+    for line in settings.lines():
+        log.info("%s", line)
+    check_port(settings.host, settings.port)
+    for name in settings.compare:
         check_exists(name)
     shared_readers().start()  # while the model is loaded
     model = load(options)
-    with private_folder():
-        from app.server import serve  # Gradio comes last: it is slow to load, and looks for the folder when it does
+    with private_folder() as folder:
+        from app.self_check import check  # Gradio comes last: it is slow to load, and looks for the folder when it does
+        from app.server import serve
 
-        serve(model, compare=options.compare, host=options.host, port=options.port)
+        check(model, folder)
+        serve(model, settings)
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise ConfigError if the port is taken, before anything that takes time is done."""
+    from sifa_core.errors import ConfigError
+
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        reason = "is taken or not this machine's"
+        raise ConfigError(f"{host}:{port} {reason}; choose another --host or --port.") from error
 
 
 def make_importable() -> None:

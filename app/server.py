@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
-from collections.abc import Sequence
+import time
 from typing import Any
 
+import gradio as gr
+from starlette.middleware import Middleware
+
+from app.gate.gate import Gate, GateState
 from app.page import build_page
 from app.service import Service
+from app.settings import Settings
 from app.theme import STYLE, build_theme
 from sifa_core import SifaError
-from sifa_core.data import Limits
 from sifa_core.models import VideoModel
-
-MAX_WAITING = 64
-"""Visitors' requests that may wait; the next one is told that the server is busy."""
 
 LAUNCH: dict[str, Any] = {
     "css": STYLE,
@@ -24,39 +26,93 @@ LAUNCH: dict[str, Any] = {
     "run_history": False,
     "enable_monitoring": False,
     "allowed_paths": [],
-    "max_file_size": Limits().max_bytes,
     "share": False,
     "ssr_mode": False,
     "mcp_server": False,
     "pwa": False,
     "quiet": True,
 }
+DELIVERY_SECONDS = 2.0
+"""What finished while the server stops has this long to reach its visitor."""
+
+log = logging.getLogger("app.server")
 
 
 class AddressError(SifaError):
     """An address or port that cannot be served on."""
 
 
-def serve(model: VideoModel, *, compare: Sequence[str], host: str, port: int) -> None:
-    """Serve the page of `model`, with others to `compare` it with, until interrupted or terminated.
+def launch(page: gr.Blocks, settings: Settings) -> tuple[str, GateState]:
+    """Serve a page behind its gate, in threads of its own; its address, and what tells the gate to close.
+
+    Raises AddressError if the address cannot be used.
+    """
+    state = GateState(settings)
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "16")  # else Gradio makes a table of 10,000 for every answer
+    page.queue(max_size=None, api_open=False)  # the gate bounds what waits, visitor by visitor
+    try:
+        _, url, _ = page.launch(
+            server_name=settings.host,
+            server_port=settings.port,
+            root_path=settings.root_path,
+            max_file_size=settings.upload_mb * 1_000_000,
+            state_session_capacity=settings.sessions,
+            app_kwargs={"middleware": [Middleware(Gate, page=page, state=state)]},
+            theme=build_theme(),
+            prevent_thread_lock=True,
+            **LAUNCH,
+        )
+    except OSError as error:
+        raise AddressError(
+            f"{settings.host}:{settings.port} cannot be served on; choose another --host or --port."
+        ) from error
+    return str(url), state
+
+
+def serve(model: VideoModel, settings: Settings) -> None:
+    """Serve the page of `model` until interrupted or terminated; what runs then is finished, see `drain`.
 
     Raises AddressError if the address cannot be used, ReaderUnavailableError if no clip could be read.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    service = Service(model, compare=compare)
+    service = Service(model, compare=settings.compare, cache_bytes=settings.cache_mb * 1_000_000)
     confinement = service.readers.describe()
-    page = build_page(service).queue(max_size=MAX_WAITING, api_open=False)
-    try:
-        _, url, _ = page.launch(
-            server_name=host, server_port=port, theme=build_theme(), prevent_thread_lock=True, **LAUNCH
-        )
-    except OSError as error:
-        raise AddressError(f"{host}:{port} cannot be served on; choose another --host or --port.") from error
+    page = build_page(service)
+    url, state = launch(page, settings)
     print(f"SIFA Explorer is ready at {url}", flush=True)
     print(confinement, flush=True)
     stop = threading.Event()
-    threading.Thread(target=service.warm_up, args=(stop,), daemon=True, name="warm-up").start()
+    warm_up = threading.Thread(target=service.warm_up, args=(stop,), daemon=True, name="warm-up")
+    warm_up.start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     stop.wait()
+    hurry = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: hurry.set())
+    drain(page, state, hurry)
     page.close(verbose=False)
+    warm_up.join(settings.stop_seconds)  # a process that ends while its model runs is aborted
+
+
+def drain(page: gr.Blocks, state: GateState, hurry: threading.Event) -> bool:
+    """Begin nothing new and wait for what runs or waits, at most `stop_seconds` or until `hurry`; whether all of it
+    was finished."""
+    state.stopping = True
+    queue = page._queue
+    end = time.monotonic() + state.settings.stop_seconds
+
+    def is_busy() -> bool:
+        return len(queue) > 0 or any(queue.active_jobs)
+
+    if is_busy():
+        log.info("stopping once the requests under way are answered")
+    while is_busy() and time.monotonic() < end and not hurry.wait(0.05):
+        pass
+    finished = not is_busy()
+    if finished:  # an answer leaves the list of the pending when its visitor has been sent it
+        end = time.monotonic() + DELIVERY_SECONDS
+        while any(queue.pending_event_ids_session.values()) and time.monotonic() < end and not hurry.wait(0.05):
+            pass
+    else:
+        log.warning("stopping with requests unanswered")
+    return finished

@@ -6,14 +6,18 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import gradio as gr
+
+from app.gate.gate import GateState
 from app.page import build_page
-from app.server import LAUNCH
+from app.server import launch
 from app.service import Service
+from app.settings import Settings
 from app.temporary import private_folder
-from app.theme import build_theme
 
 
 class Served(NamedTuple):
@@ -21,6 +25,8 @@ class Served(NamedTuple):
     service: Service
     folder: Path
     """Where everything that is uploaded lies."""
+    page: gr.Blocks
+    gate: GateState
 
 
 def free_port() -> int:
@@ -31,20 +37,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(service: Service) -> Iterator[Served]:
+def served(service: Service, settings: Settings | None = None) -> Iterator[Served]:
     """Serve the page until the end of the `with` block. Nothing is analysed ahead."""
     with private_folder() as folder:
-        page = build_page(service).queue(api_open=False)
-
-        def launch() -> str:
-            where = {"server_name": "127.0.0.1", "server_port": free_port()}
-            address: str = page.launch(**where, theme=build_theme(), prevent_thread_lock=True, **LAUNCH)[1]
-            return address
-
+        page = build_page(service)
+        where = replace(settings or Settings(), port=free_port())
         # In a thread of its own: Playwright keeps an event loop in the one of the tests, and Gradio starts another.
         with ThreadPoolExecutor(1) as pool:
-            address = pool.submit(launch).result()
+            address, gate = pool.submit(launch, page, where).result()
         try:
-            yield Served(address, service, folder)
+            yield Served(address, service, folder, page, gate)
         finally:
             page.close(verbose=False)

@@ -32,9 +32,10 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--compare",
         action="append",
-        default=[],
+        default=None,
         metavar="MODEL",
-        help="another model to choose on the Compare tab, given as for --model; may be repeated",
+        help="another model to choose on the Compare tab, given as for --model; may be repeated (default: those of "
+        "SIFA_COMPARE, separated by commas)",
     )
     parser.add_argument(
         "--host",
@@ -47,10 +48,12 @@ def add(commands: Any) -> None:
         default=os.environ.get("GRADIO_SERVER_PORT") or "7860",
         help="port to serve on (default: GRADIO_SERVER_PORT or 7860)",
     )
-    parser.set_defaults(run=_serve)
+    parser.set_defaults(run=_serve, device=os.environ.get("SIFA_DEVICE") or "auto")
 
 
 def _serve(options: argparse.Namespace) -> None:
+    if options.compare is None:
+        options.compare = [name for part in os.environ.get("SIFA_COMPARE", "").split(",") if (name := part.strip())]
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     spec = spec_from_file_location("app.main", shipped("app", "main.py"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from app.main import ROOT, make_importable
+from app.main import ROOT, check_port, make_importable
 from sifa_core.cli import main
 from sifa_core.commands import app
+from sifa_core.errors import ConfigError
+from tests.serving import free_port
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +37,7 @@ def parse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., argparse.Namespace]:
     def parse(*arguments: str, **environment: str) -> argparse.Namespace:
         served: list[argparse.Namespace] = []
         monkeypatch.setattr(app, "_serve", served.append)
-        for name in ("SIFA_MODEL", "GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT"):
+        for name in ("SIFA_MODEL", "SIFA_DEVICE", "GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT"):
             monkeypatch.setenv(name, environment.get(name, ""))
         assert main(["app", *arguments]) == 0
         return served[0]
@@ -59,7 +62,7 @@ def test_environment_counts_and_options_win(parse: Parse) -> None:
 
 
 def test_models_to_compare_with_add_up(parse: Parse) -> None:
-    assert parse().compare == []
+    assert parse().compare is None  # SIFA_COMPARE then counts
     assert parse("--compare", "a.safetensors", "--compare", "sifa_net_tiny").compare == [
         "a.safetensors",
         "sifa_net_tiny",
@@ -81,17 +84,33 @@ def test_the_root_replaces_the_app_folder_on_the_path(monkeypatch: pytest.Monkey
     assert sys.path == [str(ROOT), "/elsewhere"]
 
 
+def test_a_taken_port_is_one_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"^127.0.0.1:{port} is taken or not this machine's; choose another"):
+            check_port("127.0.0.1", port)
+
+
 @pytest.mark.slow
-def test_a_bad_model_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_model_is_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     none = str(tmp_path / "none.safetensors")
-    missing = run("app/main.py", "--model", none)
+    missing = run("app/main.py", "--model", none, GRADIO_SERVER_PORT=str(free_port()))
     assert (missing.returncode, missing.stdout) == (2, "")
-    assert missing.stderr == "error: There is no checkpoint file none.safetensors.\n"
-    unknown = run("-m", "app.main", SIFA_MODEL="resnet")
+    assert missing.stderr.splitlines()[-1] == "error: There is no checkpoint file none.safetensors."
+    unknown = run("-m", "app.main", SIFA_MODEL="resnet", SIFA_LOG="warning", GRADIO_SERVER_PORT=str(free_port()))
     assert unknown.returncode == 2
     assert unknown.stderr.startswith("error: There is no model named 'resnet'; choose one of ")
     assert unknown.stderr.count("\n") == 1
-    assert main(["app", "--compare", none]) == 2
-    assert capsys.readouterr().err == missing.stderr
-    assert main(["app", "--device", "tpu"]) == 2
+    monkeypatch.setattr("app.logs.set_up", lambda level: None)  # this process has its own
+    port = ["--port", str(free_port())]
+    assert main(["app", "--compare", none, *port]) == 2
+    assert capsys.readouterr().err == "error: There is no checkpoint file none.safetensors.\n"
+    assert main(["app", "--device", "tpu", *port]) == 2
     assert capsys.readouterr().err.startswith("error: There is no device 'tpu';")
+    monkeypatch.setenv("SIFA_QUEU", "3")
+    assert main(["app", *port]) == 2
+    assert capsys.readouterr().err.startswith("error: There is no setting SIFA_QUEU; there are SIFA_ADDRESS_QUEUE, ")

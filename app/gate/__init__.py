@@ -1,0 +1,1 @@
+"""What stands between the network and Gradio: which routes there are, what they take, how much from whom at once."""
