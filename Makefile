@@ -4,6 +4,7 @@
 # make check    lint, format, types and floors
 # make wheel-check  build the wheel, install it outside the repository, and use its commands and its page there
 # make bench    measure the operator, the models and the page on this machine
+# make smoke URL=https://example.org  look whether a page that is served somewhere is well
 # make gpu-check  the same checks and figures for the CUDA kernels, as a report to paste
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: app test test-fast check wheel-check bench gpu-check formulas browser tools clean
+.PHONY: app test test-fast check wheel-check bench smoke gpu-check formulas browser tools clean
 
 app: .venv/app.done
 	$(BIN)/python app/main.py --host $(HOST) --port $(PORT) $(if $(MODEL),--model "$(MODEL)") $(if $(COMPARE),--compare "$(COMPARE)")
@@ -41,6 +42,9 @@ wheel-check: .venv/dev.done browser
 bench: .venv/dev.done browser
 	env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT $(BIN)/python -m sifa_core bench --readme docs/operator.md
 	$(BIN)/python -m benchmarks.page
+
+smoke: .venv/app.done
+	$(BIN)/python -m benchmarks.smoke "$(URL)"
 
 gpu-check: .venv/dev.done
 	$(BIN)/python -m benchmarks.gpu_check

@@ -18,27 +18,20 @@ from torch import Tensor
 from sifa_core.data import Clip
 from sifa_core.errors import ModelError, QueryError
 from sifa_core.explain.class_evidence import (
-    CLIP,
+    DEFAULT_METHOD,
     GRADIENT_METHODS,
     HELD,
     Maps,
-    StageGradients,
+    best_stage,
     check_method,
     motion_path,
     occlusion,
     stage_gradients,
 )
 from sifa_core.explain.geometry import FeatureGrid, FloatArray
-from sifa_core.explain.maps import SCOPES, enlarge, normalise
-from sifa_core.explain.motion import combine_motion, motion_between, motion_within
-from sifa_core.explain.optical_flow import (
-    FlowAgreement,
-    agreement,
-    contrast,
-    estimated_flow,
-    frame_motion,
-    given_flow,
-)
+from sifa_core.explain.maps import check_scope, enlarge, normalise
+from sifa_core.explain.motion import all_motion
+from sifa_core.explain.optical_flow import FlowAgreement, agreement, contrast, estimated_flow, frame_motion, given_flow
 from sifa_core.explain.points import Query, SamplingPoints, compose_points
 from sifa_core.explain.statistics import OffsetStatistics, magnitude_histogram, offset_statistics
 from sifa_core.explain.trace import LayerTrace, Trace
@@ -55,22 +48,9 @@ STILL = 0.05
 """Cells; a frame in which nothing moves as far as that, from one feature frame to the next, has nothing that moves."""
 
 
-DEFAULT_METHOD = "integrated_gradients"
-"""The method of `class_evidence` that lies best where things move, by measurement."""
-BEST_STAGES = {"integrated_gradients": 0, "grad_cam": -1, "grad_cam_of_clip": -1}
-"""The stage, by its place, that a method measures best at, or that the paper takes; else the second."""
-
-
 def stage_of(layer: str) -> str:
     """The stage of a layer: "res5" for "res5.2"."""
     return layer.split(".")[0]
-
-
-def _scope(scope: str) -> str:
-    """The scope itself. Raises QueryError if maps cannot be scaled over it."""
-    if scope not in SCOPES:
-        raise QueryError(f"scope={scope!r} is not possible; choose {' or '.join(SCOPES)}.")
-    return scope
 
 
 @dataclass(frozen=True)
@@ -204,8 +184,7 @@ class Analysis:
         With a layer, the motion part of its Eq. 5, |(sigmoid(D) - 1/2) f[t+1]|. None takes all stages together and
         what motion within a feature frame changes: the best on clips whose truth is known.
         """
-        maps = self.motion_cells(layer)
-        return enlarge(normalise(maps, _scope(scope))[self._pair(t, len(maps))], self.clip.height, self.clip.width)
+        return self._picture(self.motion_cells(layer), t, scope)
 
     def motion_cells(self, layer: str | None = None) -> NDArray[np.float32]:
         """`motion` of all pairs at the map's own resolution, [A, h, w], not scaled."""
@@ -216,28 +195,18 @@ class Analysis:
         assert self._motion is not None
         return self._motion
 
-    def _all_motion(self, stages: list[StageGradients]) -> Maps:
-        pairs, size = self.num_frames - 1, stages[0].features.shape[-2:]
-        if pairs < 1:
-            return np.zeros((1, *size), np.float32)
-        last = {stage_of(name): trace.motion for name, trace in self.traces.items()}
-        parts = [maps[:pairs] for maps in last.values()]
-        parts += [motion_within(at.features[CLIP], at.features[HELD]) for at in stages[:2]]
-        parts.append(motion_between(stages[0].features[HELD]))
-        return combine_motion(parts, *size)
-
     def motion_saliency(self, layer: str | None = None, t: int = 0, scope: str = "frame") -> NDArray[np.float32]:
         """Motion saliency map (Eq. 5) of the pair (t, t+1): channel mean of its absolute value, [H, W], 0..1.
 
         Scaled over the frame, or over the clip with scope="clip" (then frames can be compared). Half of every feature
         is in it even where nothing moves, so it is mostly appearance; see `motion`.
         """
-        maps = self.traces[self.check_layer(layer)].saliency
-        return enlarge(normalise(maps, _scope(scope))[self._pair(t, len(maps))], self.clip.height, self.clip.width)
+        return self._picture(self.traces[self.check_layer(layer)].saliency, t, scope)
 
-    def _pair(self, t: int, pairs: int) -> int:
-        """Number of the pair that frame t is the first of; the last pair for a last frame that has none."""
-        return min(self.check_frame(t), pairs - 1)
+    def _picture(self, maps: Maps, t: int, scope: str) -> NDArray[np.float32]:
+        """The map [H, W] of the pair that frame t is the first of; the last one for a last frame that has none."""
+        image = normalise(maps, check_scope(scope))[min(self.check_frame(t), len(maps) - 1)]
+        return enlarge(image, self.clip.height, self.clip.width)
 
     def class_evidence(
         self, layer: str | None = None, target: Target = None, method: str | None = None, against: Target = None
@@ -285,14 +254,15 @@ class Analysis:
         """The stage whose feature map `class_evidence` reads; see there. Raises QueryError for an unknown layer."""
         stages = list(self.model.stage_outputs())
         if layer is None:
-            return stages[BEST_STAGES.get(method, 1 if len(stages) > 1 else 0)]
+            return best_stage(method, stages)
         return layer if layer in stages else stage_of(self.check_layer(layer))
 
     def _read_path(self, target: int, against: int | None) -> None:
         """One forward and backward of the motion path. Maps stay, features and gradients do not: they are large."""
         stages = stage_gradients(self.model, motion_path(self.video, self.frame_index), target, against)
         if self._motion is None:
-            self._motion = self._all_motion(list(stages.values()))
+            last_of_stage = {stage_of(name): trace.motion for name, trace in self.traces.items()}
+            self._motion = all_motion(list(last_of_stage.values()), list(stages.values()))
         self._evidence[target, against] = {
             (method, stage): read(at) for method, read in GRADIENT_METHODS.items() for stage, at in stages.items()
         }
@@ -317,7 +287,7 @@ class Analysis:
         return self._statistics[layer]
 
     def offset_histogram(self, layer: str | None = None, t: int = 0, bins: int = 24) -> tuple[FloatArray, FloatArray]:
-        """Share of the offsets of frame t in each bin of length, [bins], and the bins' edges in cells, [bins + 1]."""
+        """Fraction of the offsets of frame t in each bin of length, [bins], and the edges in cells, [bins + 1]."""
         trace = self.traces[self.check_layer(layer)]
         if self.check_frame(t) >= len(trace.offset):
             raise QueryError(f"Frame {t} is the last one, which this model does not let attend to anything.")

@@ -102,6 +102,11 @@ GRADIENT_METHODS: dict[str, Callable[[StageGradients], Maps]] = {
 }
 """Maps by name: gradients of a stage -> evidence [T, h, w], at least 0, not scaled."""
 
+DEFAULT_METHOD = "integrated_gradients"
+"""The method that lies best where things move, by measurement."""
+BEST_STAGES = {"integrated_gradients": 0, "grad_cam": -1, "grad_cam_of_clip": -1}
+"""Method -> the place of its stage."""
+
 METHODS = (*GRADIENT_METHODS, "occlusion")
 """All ways to ask where a class's evidence lies."""
 
@@ -129,8 +134,13 @@ METHOD_WORDS = {
 """What a method's map says, in a sentence."""
 
 
+def best_stage(method: str, stages: Sequence[str]) -> str:
+    """The stage that a method measures best at, or that the paper takes: see BEST_STAGES; the second for the others."""
+    return stages[BEST_STAGES.get(method, 1 if len(stages) > 1 else 0)]
+
+
 def motion_path(video: Tensor, frame_index: Sequence[int]) -> Tensor:
-    """From stillness to motion in four clips, (4, 3, T, H, W) of a `video` (1, 3, T, H, W) as the model takes it.
+    """From stillness to motion in four clips, [4, 3, T, H, W] of a `video` [1, 3, T, H, W] as the model takes it.
 
     One picture all the time; every feature frame held at its own picture, `frame_index`; halfway from there to the
     clip; and the clip.
@@ -146,7 +156,7 @@ def motion_path(video: Tensor, frame_index: Sequence[int]) -> Tensor:
 def stage_gradients(
     model: VideoModel, clips: Tensor, target: int, against: int | None = None
 ) -> dict[str, StageGradients]:
-    """Features and gradients of all stages for `clips` (P, 3, T, H, W), by the stage's name.
+    """Features and gradients of all stages for `clips` [P, 3, T, H, W], by the stage's name.
 
     The score is the logit of class `target`, less that of class `against` if there is one. One forward and one
     backward of all clips; parameters collect no gradients.

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sifa_core.errors import QueryError
+
 SCOPES = ("frame", "clip")
 """What a map is scaled over: its own frame, or all frames of the clip (then frames can be compared)."""
 SALIENT = 0.6
@@ -15,6 +17,13 @@ BOX_SIDE = 240
 
 Box = tuple[float, float, float, float]
 """Left, top, width and height in pixels of the clip; its edges lie between pixels."""
+
+
+def check_scope(scope: str) -> str:
+    """The scope itself. Raises QueryError if maps cannot be scaled over it."""
+    if scope not in SCOPES:
+        raise QueryError(f"scope={scope!r} is not possible; choose {' or '.join(SCOPES)}.")
+    return scope
 
 
 def normalise(maps: NDArray[np.float32], scope: str) -> NDArray[np.float32]:

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Maps = NDArray[np.float32]
+from sifa_core.explain.class_evidence import CLIP, HELD, Maps, StageGradients
 
 FLOOR = 0.02
 """Fraction of its maximum that every map has at least, so that no single layer can blot out a place."""
@@ -22,6 +21,21 @@ SMOOTH = 1.5
 """Cells; standard deviation of the Gaussian that the logarithm of all maps together is smoothed with."""
 NEIGHBOURS = 0.5
 """How much the pairs before and after count beside the pair itself: what moves goes on moving, noise does not."""
+
+
+def all_motion(layers: Sequence[Maps], stages: Sequence[StageGradients]) -> Maps:
+    """What moves by all that the network knows of it, [A, h, w] at the first stage's size, not scaled.
+
+    `layers` are the motion parts of the stages' last SIFA layers, `stages` the features along the motion path, in the
+    order of the network. A clip of one feature frame has one map of zeros.
+    """
+    _, frames, _, rows, columns = stages[0].features.shape
+    if frames < 2:
+        return np.zeros((1, rows, columns), np.float32)
+    parts = [maps[: frames - 1] for maps in layers]
+    parts += [motion_within(at.features[CLIP], at.features[HELD]) for at in stages[:2]]
+    parts.append(motion_between(stages[0].features[HELD]))
+    return combine_motion(parts, rows, columns)
 
 
 def motion_within(features: Maps, held: Maps) -> Maps:

@@ -15,6 +15,7 @@ from app.gate.allowed import ROUTES, Body
 from app.gate.gate import SENTENCES
 from app.service import Service
 from app.settings import Settings
+from benchmarks.smoke import smoke
 from sifa_core.models import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
 from tests.app.malformed import SEED, calls
@@ -244,3 +245,11 @@ def test_named_functions_say_in_words_what_they_cannot_take(client: httpx.Client
 
 def test_there_is_a_kind_of_body_for_every_route_that_takes_one() -> None:
     assert {route.body for route in ROUTES if route.method == "POST"} == set(Body) - {Body.NONE}
+
+
+def test_the_smoke_test_tells_a_page_from_anything_else(page: Served) -> None:
+    said: list[str] = []
+    assert smoke(page.address, said.append)
+    assert said == ["health: fine", "page: fine", "routes: fine", "an example: fine"]
+    assert not smoke(f"{page.address}nothing", said.append)
+    assert not smoke("http://127.0.0.1:1", lambda line: None)

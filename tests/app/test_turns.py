@@ -144,3 +144,15 @@ def test_stopping_does_not_wait_for_ever(busy: Callable[..., Any]) -> None:
         assert begun.wait(30)
         assert not drain(page.page, page.gate, threading.Event())
         release.set()
+
+
+@pytest.mark.parametrize("prefix", ["", "sifa/"])
+def test_a_page_below_a_path_answers_whether_the_proxy_cuts_that_off_or_not(service: Service, prefix: str) -> None:
+    with served(service, Settings(root_path="/sifa")) as page:
+        origin = page.address.split("/sifa")[0].rstrip("/")
+        config = httpx.get(f"{origin}/{prefix}config").json()
+        assert config["root"] == f"{origin}/sifa"
+        call = httpx.post(f"{origin}/{prefix}gradio_api/call/predict", json={"data": [None, "nobody"]}).json()
+        answer = httpx.get(f"{origin}/{prefix}gradio_api/call/predict/{call['event_id']}").text
+        assert "There is no example 'nobody'" in answer
+        assert httpx.get(f"{origin}/{prefix}gradio_api/file=/etc/passwd").status_code == 404

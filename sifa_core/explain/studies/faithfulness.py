@@ -23,9 +23,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sifa_core.explain.analysis import DEFAULT_METHOD, Analysis, Target
+from sifa_core.explain.analysis import Analysis, Target
 from sifa_core.explain.baselines import frame_difference, to_cells
-from sifa_core.explain.class_evidence import FROZEN, GRADIENT_METHODS, motion_path, score, stage_gradients
+from sifa_core.explain.class_evidence import (
+    DEFAULT_METHOD,
+    FROZEN,
+    GRADIENT_METHODS,
+    motion_path,
+    score,
+    stage_gradients,
+)
 from sifa_core.explain.scores import rank_correlation
 from sifa_core.models import VideoModel
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sifa_core.explain.analysis import DEFAULT_METHOD, Analysis
+from sifa_core.explain.analysis import Analysis
 from sifa_core.explain.baselines import centre, flow_length, frame_difference
-from sifa_core.explain.class_evidence import GRADIENT_METHODS
+from sifa_core.explain.class_evidence import DEFAULT_METHOD, GRADIENT_METHODS
 from sifa_core.explain.geometry import FloatArray
 from sifa_core.explain.maps import enlarge
 from sifa_core.explain.optical_flow import FlowReader, agreement, centres, estimated_flow, frame_motion

@@ -153,7 +153,8 @@ def test_an_untrained_model_has_no_predictions_and_a_trained_one_has_five(
 def test_what_is_shown_first(analysis: Explanation) -> None:
     start = payload_of(analysis, query=(2, 10, 20.5), layer="res4.0")["start"]
     assert start == {"layer": "res4.0", "levels": 1, "query": [2, 10.0, 20.5], "paper": False}
-    assert payload_of(analysis)["start"]["levels"] == 2
+    assert payload_of(analysis)["start"]["levels"] == 1, "the layer shown first has none before it in its stage"
+    assert payload_of(analysis, layer="res4.1")["start"]["levels"] == 2
     with pytest.raises(QueryError, match="res9"):
         payload_of(analysis, layer="res9")
     with pytest.raises(QueryError):
