@@ -83,6 +83,11 @@ def add_endpoints(service: Service, **queue: Any) -> None:
             )
             return describe(analysis, selection)
 
+    _listen(predict, explain, **queue)
+
+
+def _listen(predict: Callable[..., Answer], explain: Callable[..., Answer], **queue: Any) -> None:
+    """Name the endpoints, with a hidden component for each argument."""
     answer = gr.JSON(visible=False)
     clip = gr.File(label="clip", visible=False)
     only_uploads(clip)

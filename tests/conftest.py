@@ -39,7 +39,7 @@ MAY_BE_SKIPPED = re.compile("CUDA|GPU|nvcc|superuser")
 
 def tier_of(folder: str, marks: set[str]) -> str:
     """`unit`, `integration` or `browser`, for a test in tests/`folder` that has these marks."""
-    if "browser" in marks:
+    if "browser" in marks or folder == "browser":
         return "browser"
     return "integration" if "slow" in marks or folder in INTEGRATION else "unit"
 
