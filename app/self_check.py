@@ -13,10 +13,11 @@ from sifa_core import SifaError
 from sifa_core.inference import predict
 from sifa_core.models import VideoModel
 from sifa_core.ops import backend
-from sifa_core.paths import EXAMPLE_CLIPS
+from sifa_core.paths import CHECKPOINTS, EXAMPLE_CLIPS
 
 LEAST_FREE = 500_000_000
 """Bytes that uploads need on the disk at least."""
+SUMS = CHECKPOINTS / "SHA256SUMS"
 
 log = logging.getLogger("app")
 
@@ -28,8 +29,8 @@ class SelfCheckError(SifaError):
 def check(model: VideoModel, folder: Path) -> None:
     """Try each part once and log what it is. Raises SelfCheckError for a part that does not work.
 
-    `load_model` has compared the weights of the model with what their file says already; here the network itself must
-    give finite numbers. `folder` is where uploads go.
+    Weights that came with the program must be those of SHA256SUMS beside them; any must give finite numbers. Uploads go
+    to `folder`.
     """
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE:
@@ -37,6 +38,8 @@ def check(model: VideoModel, folder: Path) -> None:
             f"There are {free / 1e6:.0f} MB free for uploads; this server needs {LEAST_FREE / 1e6:.0f} MB."
         )
     info = model.info
+    if info.status == "demo" and info.sha256 not in SUMS.read_text(encoding="ascii").split():
+        raise SelfCheckError(f"The weights {info.source} are damaged: their hash is not the one in {SUMS.name}.")
     clips = sorted(EXAMPLE_CLIPS.glob("*.mp4"))
     if clips:
         clip = sifa.read_clip(clips[0], info.num_frames, max_short_side=2 * info.input_size)

@@ -121,6 +121,8 @@ class Service:
     def open_example(self, name: str) -> str:
         """The token of an example's analysis, which is shared by all visitors and made when first asked for."""
         example = self.example(name)
+        if (token := self.cached_example(name)) is not None:  # without waiting for whoever runs the model
+            return token
         with self.model_lock:
             token = self.cached_example(name)
             if token is None:
