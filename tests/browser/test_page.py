@@ -97,7 +97,7 @@ def test_everything_by_keyboard(visit: Visit, address: str) -> None:
     page.keyboard.press("ArrowRight")
     assert state(page)["x"] > 321
     page.keyboard.press("l")
-    assert (state(page)["layer"], state(page)["levels"]) == ("res5.0", 1)
+    assert (state(page)["layer"], state(page)["levels"]) == ("res4.0", 1), "the layer after the one shown first"
     expect(page.locator("#explorer .count")).to_contain_text("9 sampling points")
     page.keyboard.press("Enter")
     assert len(state(page)["pins"]) == 1
