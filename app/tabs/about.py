@@ -163,9 +163,10 @@ def maps_shown() -> str:
         (
             "Class evidence",
             "Which places the score of a class rests on. The default follows the score from a still picture to the "
-            "moving clip; on drawn clips it lies on what moves more often than the difference of two frames, its brightest "
-            "point a little less often. It says where, and nearly the same for most classes, so not why. Grad-CAM is the "
-            "paper's, and on small maps worse than the difference of two frames. The test below the viewer says "
+            "moving clip; on drawn clips it lies on what moves more often than the difference of two frames, its "
+            "brightest point a little less often. It says where, and nearly the same for most classes, so not why. "
+            "Grad-CAM is the paper's, and on small maps worse than the difference of two frames. The test below the "
+            "viewer says "
             "whether a picture can be believed.",
         ),
     ]
