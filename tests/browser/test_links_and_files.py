@@ -27,7 +27,7 @@ def test_a_link_brings_the_state_back(visit: Visit, address: str) -> None:
     page.locator("#explorer .moment").nth(2).click()
     page.get_by_label("Layer", exact=True).locator("visible=true").last.select_option("res4.1")
     page.get_by_role("button", name="1 level").click()
-    page.wait_for_url("**levels=1*")
+    page.wait_for_url("**layer=res4.1*levels=1*")
     link = parse_qs(urlsplit(page.url).query)
     assert (link["example"], link["t"], link["layer"]) == (["earth_rotates"], ["2"], ["res4.1"])
     assert link["__theme"] == ["light"], "what is not ours stays"
@@ -49,7 +49,7 @@ def test_a_link_with_nonsense_shows_what_is_possible(visit: Visit, address: str)
     wait_for_viewer(page)
     now = state(page)
     assert page.locator("#explorer h1").text_content() == "earth_rotates.mp4"
-    assert [now[name] for name in ("t", "x", "layer", "levels")] == [3, -0.5, "res4.1", 2]
+    assert [now[name] for name in ("t", "x", "layer", "levels")] == [3, -0.5, "res3.0", 1]
 
 
 def test_a_link_to_an_unknown_example_says_so_and_shows_the_first(visit: Visit, address: str) -> None:
