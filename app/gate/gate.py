@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -23,6 +24,12 @@ Send = Callable[[Message], Awaitable[None]]
 
 HEALTH = "/healthz"
 QUEUED = (Body.JOIN, Body.NAMED, Body.NAMED_FIELDS)
+STREAM_END = 0.05
+"""Seconds for which the receipt of a question is held back.
+
+Gradio ends a visitor's stream of answers once it has answered all that it knows of, and the browser opens another for a
+new question only if it knows of that end by the time it has the receipt. A question that crosses the end would otherwise
+never be answered."""
 HOST = re.compile(rb"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 ONE_LINE = re.compile(rb"[\x20-\x7e]*")
 FORWARDED = (b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-gradio-server")
@@ -122,6 +129,8 @@ class Gate:
         event = _field(answer.body, "event_id")
         if event is not None:
             self._visitors.joined(self._page._queue, event, address)
+        if route.body is Body.JOIN:
+            await asyncio.sleep(STREAM_END)
         await answer.release()
 
     async def _upload(self, scope: Scope, receive: Receive, answer: Answer) -> None:
