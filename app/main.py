@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,11 @@ def serve_page(options: argparse.Namespace) -> None:
     from app.temporary import private_folder
     from sifa_core.commands.options import load
     from sifa_core.data.isolated import shared_readers
+    from sifa_core.extras import EXTRAS
 
+    for package in EXTRAS["app"]:  # said before anything else; Gradio itself is loaded last
+        if find_spec(package) is None:
+            raise ModuleNotFoundError(name=package)
     settings = Settings.from_environment(
         model=options.model,
         compare=tuple(options.compare),

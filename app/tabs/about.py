@@ -152,8 +152,8 @@ def maps_shown() -> str:
         (
             "Motion",
             "What moves from one feature frame to the next: what motion adds in Eq. 5, of all stages together. "
-            "On drawn clips, whose truth is known, it covers what moves better than the difference of two frames does; "
-            "its brightest point is no better.",
+            "On drawn clips, whose truth is known, both it and its brightest point lie on what moves more often than "
+            "those of the plain difference of two frames.",
         ),
         (
             "Motion saliency (Eq. 5)",
@@ -163,8 +163,10 @@ def maps_shown() -> str:
         (
             "Class evidence",
             "Which places the score of a class rests on. The default follows the score from a still picture to the "
-            "moving clip; it says where, and nearly the same place for most classes, so not why. Grad-CAM is the "
-            "paper's, and on small maps worse than the difference of two frames. The test below the viewer says "
+            "moving clip; on drawn clips it lies on what moves more often than the difference of two frames, its "
+            "brightest point a little less often. It says where, and nearly the same for most classes, so not why. "
+            "Grad-CAM is the paper's, and on small maps worse than the difference of two frames. The test below the "
+            "viewer says "
             "whether a picture can be believed.",
         ),
     ]

@@ -10,7 +10,7 @@
  * it has been answered, too. Every text is shown as text.
  */
 const make = sifaViewer.element;
-const LINKED = ["t", "x", "y", "pins", "active", "view", "overlays", "opacity", "scope"];
+const LINKED = ["t", "x", "y", "pins", "active", "view", "overlays", "opacity", "scope", "paper"];
 const root = element.querySelector(".compare");
 const explorer = document.querySelector("#explorer .sifa-viewer");
 /** @type {Record<string, object>} payloads of this clip, by model */
@@ -54,7 +54,9 @@ function link(from, to) {
 }
 
 const position = ({ t, x, y, pins, active }) => ({ t, x, y, pins, active });
-const looks = ({ layer, levels, overlays, opacity, scope }) => ({ layer, levels, overlays, opacity, scope });
+const looks = ({ layer, levels, overlays, opacity, scope, paper }) => {
+  return { layer, levels, overlays, opacity, scope, paper };
+};
 
 /** A new clip begins where Explore is; another model looks where the one before it looked. */
 function showSide(number, key, isNewClip) {

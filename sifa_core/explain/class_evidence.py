@@ -122,7 +122,8 @@ METHOD_TITLES = {
 """A method's name on figures and pages."""
 
 METHOD_WORDS = {
-    "integrated_gradients": "Where the motion is that the class's score rests on, on the way from still to moving",
+    "integrated_gradients": "Where the motion is that the class's score rests on, on the way from still to moving; its "
+    "brightest point finds what moves a little less often than the difference of two frames does",
     "gradient_x_activation": "How strongly each place bears on the class's score, for or against",
     "layer_cam": "Features weighted place by place by their positive gradients",
     "hires_cam": "Features weighted place by place by their gradients",

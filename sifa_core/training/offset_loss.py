@@ -74,7 +74,7 @@ def distance_from_motion(offset: Tensor, motion: Tensor) -> Tensor:
     """Smooth L1 distance (cells) of offsets [N, 2K, H, W] from the true motion, see `OffsetLoss`.
 
     In every clip the cells that move and those that do not weigh the same. Raises ConfigError if the map's cells are
-    not whole numbers of cells of 8 pixels.
+    not whole numbers of cells of 8 pixels, or its frames not those that the motion is of.
     """
     clips, _, rows, columns, _ = motion.shape
     height, width = offset.shape[-2:]
@@ -83,7 +83,12 @@ def distance_from_motion(offset: Tensor, motion: Tensor) -> Tensor:
         raise ConfigError("optimizer.offset_target=motion needs crops whose sides are multiples of 32 pixels.")
     blocks = motion.unflatten(3, (width, side)).unflatten(2, (height, side))
     target = blocks.nanmean(dim=(3, 5)) / (SMALL_CELL * side)  # [B, T, H, W, 2], x first
-    target = target[:, : offset.shape[0] // clips].flip(-1).permute(0, 1, 4, 2, 3)  # y first, as in offsets
+    attended = offset.shape[0] // clips
+    if attended not in (target.shape[1], target.shape[1] - 1):
+        raise ConfigError(
+            "optimizer.offset_target=motion needs a network that merges four frames into one (temporal_stride=4)."
+        )
+    target = target[:, :attended].flip(-1).permute(0, 1, 4, 2, 3)  # y first, as in offsets
     known = ~target.isnan().any(dim=2)
     target = target.nan_to_num()
     points = offset.unflatten(0, (clips, -1)).unflatten(2, (-1, 2))  # [B, T, K, 2, H, W]

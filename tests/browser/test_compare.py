@@ -75,11 +75,11 @@ def test_two_viewers_follow_each_other(visit: Visit, address: str, photograph: P
     assert state(page, "A")["t"] == state(page, "B")["t"] == 2
     side(page, "A").locator(".screen.here").focus()
     page.keyboard.press("ArrowRight")
-    page.keyboard.press("m")
+    page.keyboard.press("e")
     assert state(page, "B")["x"] == state(page, "A")["x"]
     assert state(page, "B")["overlays"]["saliency"] is True
-    side(page, "B").locator("select").select_option("res3.0")
-    assert (state(page, "A")["layer"], state(page, "B")["layer"]) == ("res4.1", "res3.0")
+    side(page, "B").locator(".choose select").select_option("res4.1")
+    assert (state(page, "A")["layer"], state(page, "B")["layer"]) == ("res3.0", "res4.1")
 
 
 def test_predictions_are_those_of_both_models(visit: Visit, address: str, model: VideoModel) -> None:

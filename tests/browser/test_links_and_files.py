@@ -44,6 +44,28 @@ def test_a_link_brings_the_state_back(visit: Visit, address: str) -> None:
     assert now["points"]["weights"] == pytest.approx(wanted["points"]["weights"], rel=0.01)
 
 
+def test_class_evidence_of_another_class_comes_from_the_server_and_stays_in_the_link(
+    visit: Visit, address: str
+) -> None:
+    page = visit(f"{address}?example=earth_rotates")
+    wait_for_viewer(page)
+    own = state(page)["evidence"]
+    page.locator(".bars button[aria-pressed=false]").first.click()
+    page.wait_for_function(f"(target) => {VIEWER}.viewer.getState().evidence.target !== target", arg=own["target"])
+    page.get_by_label("How class evidence is found").select_option("layer_cam")
+    page.wait_for_function(f"{VIEWER}.viewer.getState().evidence.method === 'layer_cam'")
+    page.get_by_role("button", name="As in the paper").click()
+    page.wait_for_url("**maps=paper*")
+    wanted = state(page)["evidence"]
+    assert state(page)["overlays"]["evidence"] is True, "who asks for a class sees its evidence"
+
+    again = visit(page.url)
+    wait_for_viewer(again)
+    again.wait_for_function(f"{VIEWER}.viewer.getState().evidence.method === 'layer_cam'")
+    assert state(again)["evidence"] == wanted
+    assert state(again)["paper"] is True
+
+
 def test_a_link_with_nonsense_shows_what_is_possible(visit: Visit, address: str) -> None:
     page = visit(f"{address}?example=earth_rotates&t=99&x=-500&y=abc&layer=%3Cimg%3E&levels=7")
     wait_for_viewer(page)

@@ -106,7 +106,7 @@ def test_charts_follow_their_own_choice(visit: Visit, address: str, photograph: 
     expect(page.locator("#offsets .js-plotly-plot")).to_have_count(2, timeout=60_000)
     longest = "() => document.querySelector('#offset-lengths .js-plotly-plot')._fullLayout.xaxis.range[1]"
     before = page.evaluate(longest)
-    page.locator(".chooser select").first.select_option("res3.0")
+    page.locator(".chooser select").first.select_option("res4.1")
     page.wait_for_function(f"(before) => ({longest})() !== before", arg=before)
     # By arrow key, choices come faster than charts.
     page.locator(".chooser select").last.evaluate(
@@ -118,10 +118,10 @@ def test_charts_follow_their_own_choice(visit: Visit, address: str, photograph: 
         }"""
     )
     for chart in ("lengths", "directions"):
-        expect(page.locator(f"#offset-{chart} .gtitle")).to_contain_text("res3.0, 1 → 2")
+        expect(page.locator(f"#offset-{chart} .gtitle")).to_contain_text("res4.1, 1 → 2")
     photograph(page, "charts")
     expect(page.locator("#explorer .sifa-viewer")).to_be_hidden()  # the viewer keeps its own layer
-    assert state(page)["layer"] != "res3.0"
+    assert state(page)["layer"] != "res4.1"
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("phone", "dark")])

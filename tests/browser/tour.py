@@ -165,7 +165,7 @@ def show_around(film: Film) -> None:
     page.mouse.down()
     page.mouse.up()
     film.take(900)
-    for key, milliseconds in (("m", 1000), ("m", 0), ("c", 1000), ("c", 0), ("a", 900), ("a", 0)):
+    for key, milliseconds in (("m", 700), ("c", 1000), ("c", 0), ("a", 900), ("a", 0), ("m", 700)):
         page.keyboard.press(key)
         if milliseconds:
             film.take(milliseconds)

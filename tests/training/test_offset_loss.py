@@ -56,6 +56,8 @@ def test_offsets_are_drawn_to_true_motion():
     # Zero offsets: clip 0 misses by (2, 1) in 3 moving cells of frame 0, clip 1 by half a cell in its only moving one.
     large, small = (1.5 + 0.5) / 2, (0.5 * 0.5**2) / 2
     assert distance_from_motion(torch.zeros(4, 18, 2, 2), motion).item() == pytest.approx((large + small) / 2)
+    with pytest.raises(ConfigError, match="temporal_stride=4"):  # of a network with twice the feature frames
+        distance_from_motion(torch.zeros(8, 18, 2, 2), motion)
     # Without pairs for the last frames there are two maps, of the first frames.
     assert distance_from_motion(torch.zeros(2, 18, 2, 2), motion).item() == pytest.approx(large / 2)
     with pytest.raises(ConfigError, match="multiples of 32"):

@@ -216,7 +216,7 @@ def test_class_evidence_by_another_method_and_the_papers_own_figure(open_page) -
     settle(page)
     assert state(page)["paper"] is True
     assert not np.array_equal(pixels(page, ".figure canvas"), by_another)
-    expect(page.locator(".figure .note")).to_contain_text("mostly appearance")
+    expect(page.locator(".figure .title .note")).to_contain_text("mostly appearance")
     assert page.locator(".caveat").is_hidden()
     page.keyboard.press("e")
     expect(page.locator(".caveat")).to_contain_text("mostly appearance")

@@ -1,6 +1,7 @@
 /**
- * The group of the prediction: its classes, and which picture of class evidence is shown: for which class, rather than
- * which other, found how and read where. All names are untrusted and shown as text.
+ * The group of the prediction, whose classes can be asked for, and the row above the figure that says which picture of
+ * class evidence is shown: for which class, rather than which other, found how and read where. All names are untrusted
+ * and shown as text.
  */
 import { element, group } from "./elements.js";
 import { evidenceKey } from "./payload.js";
@@ -29,7 +30,7 @@ export function createEvidenceControls(analysis, store, actions) {
   const { predictions, video, methods, stages, model } = analysis;
   if (!predictions) {
     const content = [element("p", { class: "note", text: UNTRAINED })];
-    return { element: group("Prediction", content, "prediction-group"), update() {} };
+    return { element: group("Prediction", content, "prediction-group"), row: null, update() {} };
   }
   /** Only what is here or can be had is offered. */
   const isThere = (choice) => store.canFetchEvidence || analysis.evidence.has(evidenceKey(choice));
@@ -61,10 +62,17 @@ export function createEvidenceControls(analysis, store, actions) {
     actions.chooseEvidence({ stage: value }),
   );
   const explained = element("bdi");
-  const heading = element("p", { class: "note explained-class" }, [document.createTextNode("Class evidence: "), explained]);
-  const choices = element("div", { class: "evidence-choices" }, [against.row, method.row, stage.row]);
+  const heading = element("span", { class: "explained-class" }, [document.createTextNode("Evidence for "), explained]);
   const words = element("p", { class: "note method-words" });
   const note = element("p", { class: "note", role: "status" });
+  const row = element("div", { class: "evidence-choices", role: "group", "aria-label": "Class evidence" }, [
+    heading,
+    against.row,
+    method.row,
+    stage.row,
+    note,
+    words,
+  ]);
 
   const content = [element("ol", { class: "bars" }, bars.map(({ row }) => row))];
   if (video) {
@@ -74,10 +82,10 @@ export function createEvidenceControls(analysis, store, actions) {
     whole.append("Whole video: ", element("bdi", { text: label }), ` ${percentOf(probability)}`);
     content.push(whole);
   }
-  content.push(heading, choices, words, note);
 
   return {
     element: group("Prediction", content, "prediction-group"),
+    row,
     /** @param {import("./state.js").State} state */
     update({ evidence, evidenceNote }) {
       for (const { number, button, row } of bars) {

@@ -18,8 +18,9 @@ export function fileStem(name) {
 /**
  * @param {import("./payload.js").Analysis} analysis @param {ReturnType<import("./state.js").createStore>} store
  * @param {ReturnType<import("./actions.js").createActions>} actions
+ * @param {HTMLElement | null} evidence where the class evidence is chosen
  */
-export function createFigurePanel(analysis, store, actions) {
+export function createFigurePanel(analysis, store, actions, evidence) {
   const canvas = element("canvas", { role: "img" });
   async function download() {
     const state = store.get();
@@ -45,7 +46,7 @@ export function createFigurePanel(analysis, store, actions) {
     paper,
     button,
   ]);
-  const panel = element("section", { class: "figure", "aria-label": "Figure" }, [heading, canvas]);
+  const panel = element("section", { class: "figure", "aria-label": "Figure" }, [heading, evidence, canvas]);
 
   /** @param {import("./state.js").State} state */
   function update(state) {

@@ -21,7 +21,7 @@ export function createLayout(analysis, store, actions, stage) {
   const layer = createLayerControls(analysis, actions);
   const overlays = createOverlayControls(actions);
   const evidence = createEvidenceControls(analysis, store, actions);
-  const figure = createFigurePanel(analysis, store, actions);
+  const figure = createFigurePanel(analysis, store, actions, evidence.row);
   const controls = element("div", { class: "controls" }, [
     query.element,
     layer.element,

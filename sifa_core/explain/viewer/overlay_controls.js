@@ -19,7 +19,7 @@ const ROWS = [
     "The paper's map: half of every feature stays in it where nothing moves, so it is mostly appearance",
     "saliency",
   ],
-  ["evidence", "Class evidence", "Which places speak for the class; see Prediction for class and method", "evidence"],
+  ["evidence", "Class evidence", "Which places the score of a class rests on; class and method are chosen with the figure", "evidence"],
 ];
 
 /** What has to be said of a map wherever it is shown. */
