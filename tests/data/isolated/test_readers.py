@@ -167,9 +167,10 @@ def test_a_worker_that_takes_too_long(readers, good, endless):
 def test_a_hostile_file_beside_a_good_one(readers, good, endless):
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(readers.read_clip, endless, 4)
-        (worker,) = wait_for(lambda: workers_of(readers))
+        wait_for(lambda: workers_of(readers))
         assert_same(readers.read_clip(good, 4), read_clip(good, 4))
         assert not answer.done()
+        (worker,) = wait_for(lambda: len(found := workers_of(readers)) == 1 and found)  # the good file's has ended
         os.kill(worker, signal.SIGKILL)
         assert isinstance(answer.exception(), ClipTooLargeError)
 
