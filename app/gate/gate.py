@@ -27,7 +27,8 @@ HEALTH = "/healthz"
 QUEUED = (Body.JOIN, Body.NAMED, Body.NAMED_FIELDS)
 STREAM = "/gradio_api/queue/data"
 CLOSING = b"close_stream"
-JUST_ENDED, RECEIPT = 1.0, 0.05
+EVENTS = b"text/event-stream"
+JUST_ENDED, RECEIPT = 1.0, 0.3
 """Seconds for which it is known that a visitor's stream of answers has ended, and for which the receipt of a question
 is held back meanwhile.
 
@@ -98,8 +99,15 @@ class Gate:
             await self._call(route, path, scope, receive, answer)
 
     async def _stream(self, query: str, scope: Scope, receive: Receive, answer: Answer) -> None:
-        """Answers as they come; remembers for a moment that there will be no more."""
+        """Answers as they come; remembers for a moment that there will be no more.
+
+        Where none is to come, Gradio would let the stream stand open for ever: the browser asks for one, too, when the
+        answer has come by an earlier stream before the receipt of its question."""
         session = query_value(query, "session_hash")
+        if not self._page._queue.pending_event_ids_session.get(session):
+            await answer({"type": "http.response.start", "status": 200, "headers": [(b"content-type", EVENTS)]})
+            await answer({"type": "http.response.body", "body": b'data: {"msg": "close_stream"}\n\n'})
+            return
 
         async def note(message: Message) -> None:
             if CLOSING in message.get("body", b""):

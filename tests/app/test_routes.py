@@ -269,7 +269,24 @@ def test_that_a_stream_of_answers_has_ended_is_known_for_a_moment(page: Served) 
 
     ended: list[bool] = []
     gate = Gate(gradio, page.page, GateState(Settings()))
+    waiting = page.page._queue.pending_event_ids_session
+    waiting["mine"] = {"a question"}
     asyncio.run(gate._stream("session_hash=mine", {}, None, browser))
+    del waiting["mine"]
     assert sent[-1] == b'data: {"msg": "close_stream"}', "whatever Gradio says goes on"
     assert ended == [False, True]
     assert "another" not in gate._ended
+
+
+def test_a_stream_of_answers_of_which_none_is_to_come_ends_at_once(page: Served) -> None:
+    sent: list[Any] = []
+
+    async def gradio(scope: Any, receive: Any, send: Any) -> None:
+        pytest.fail("Gradio would let it stand open")
+
+    async def browser(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(Gate(gradio, page.page, GateState(Settings()))._stream("session_hash=mine", {}, None, browser))
+    assert [message.get("status") for message in sent] == [200, None]
+    assert sent[1]["body"] == b'data: {"msg": "close_stream"}\n\n'
