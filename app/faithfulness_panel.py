@@ -15,7 +15,7 @@ import gradio as gr
 from app import charts, fragments
 from app.background import BackgroundWork
 from app.explorer import VIEWER_CHOICE_JS, evidence_of
-from app.page_context import MODEL_QUEUE, QUIET, PageContext, Updates
+from app.page_context import LAST_EVENT, MODEL_QUEUE, QUIET, PageContext, Updates
 from sifa_core import Analysis
 from sifa_core.explain.class_evidence import METHOD_WORDS
 from sifa_core.explain.studies.faithfulness import Faithfulness
@@ -85,7 +85,7 @@ def build(context: PageContext) -> None:
     outputs = [verdict, row, *plots.values(), context.notice]
     inputs: list[Any] = [context.token, context.choice, shown]
     context.token.change(forget, [context.token, shown], [verdict, row, context.notice], queue=False, **QUIET)
-    tested = start.click(test, inputs, outputs, js=VIEWER_CHOICE_JS, **MODEL_QUEUE, **QUIET)
+    tested = start.click(test, inputs, outputs, js=VIEWER_CHOICE_JS, **LAST_EVENT, **MODEL_QUEUE, **QUIET)
     context.forget(tested, *plots.values())
 
 

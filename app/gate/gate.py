@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
@@ -10,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import gradio as gr
-from cachetools import TTLCache
 from gradio.utils import get_upload_folder
 
 from app.gate.allowed import Body, RefusalError, Route, find_route, query_value
+from app.gate.answers import Answers
 from app.gate.bodies import JSON_LIMIT, BodyCheck, parse_json
 from app.gate.security import security_headers
 from app.gate.stream import DisconnectedError, Message, OneFile, Receive, replay, whole_body
@@ -26,14 +25,6 @@ Send = Callable[[Message], Awaitable[None]]
 HEALTH = "/healthz"
 QUEUED = (Body.JOIN, Body.NAMED, Body.NAMED_FIELDS)
 STREAM = "/gradio_api/queue/data"
-CLOSING = b"close_stream"
-EVENTS = b"text/event-stream"
-JUST_ENDED, RECEIPT = 1.0, 0.3
-"""Seconds for which it is known that a visitor's stream of answers has ended, and for which the receipt of a question
-is held back meanwhile.
-
-Gradio ends a stream once it has answered all that it knows of, and the browser opens another for a new question only if
-it knows of that end by the time it has the receipt. A question that crosses the end would never be answered."""
 HOST = re.compile(rb"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 ONE_LINE = re.compile(rb"[\x20-\x7e]*")
 FORWARDED = (b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-gradio-server")
@@ -53,8 +44,7 @@ class Gate:
         self._bodies = BodyCheck(page, get_upload_folder)
         self._visitors = Visitors(state.settings)
         self._security = security_headers(state.settings.embed)
-        self._ended: TTLCache[str, bool] = TTLCache(10_000, JUST_ENDED)
-        """Sessions whose stream of answers has just ended."""
+        self._answers = Answers(app, page)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI's entry."""
@@ -90,31 +80,13 @@ class Gate:
         if self._state.stopping and route.method == "POST" and route.body not in (Body.CANCEL, Body.RESET):
             raise RefusalError(503, "This server is about to stop; please come back in a minute.", 60)
         if route.body is Body.NONE and path == STREAM:
-            await self._stream(query, scope, receive, answer)
+            await self._answers.stream(query_value(query, "session_hash"), scope, receive, answer)
         elif route.body is Body.NONE:
             await self._app(scope, receive, answer)
         elif route.body is Body.FILE:
             await self._upload(scope, receive, answer)
         else:
             await self._call(route, path, scope, receive, answer)
-
-    async def _stream(self, query: str, scope: Scope, receive: Receive, answer: Answer) -> None:
-        """Answers as they come; remembers for a moment that there will be no more.
-
-        Where none is to come, Gradio would let the stream stand open for ever: the browser asks for one, too, when the
-        answer has come by an earlier stream before the receipt of its question."""
-        session = query_value(query, "session_hash")
-        if not self._page._queue.pending_event_ids_session.get(session):
-            await answer({"type": "http.response.start", "status": 200, "headers": [(b"content-type", EVENTS)]})
-            await answer({"type": "http.response.body", "body": b'data: {"msg": "close_stream"}\n\n'})
-            return
-
-        async def note(message: Message) -> None:
-            if CLOSING in message.get("body", b""):
-                self._ended[session] = True
-            await answer(message)
-
-        await self._app(scope, receive, note)
 
     async def _health(self, answer: Answer) -> None:
         stopping = self._state.stopping
@@ -155,8 +127,7 @@ class Gate:
         event = _field(answer.body, "event_id")
         if event is not None:
             self._visitors.joined(self._page._queue, event, address)
-        if checked.get("session_hash") in self._ended:
-            await asyncio.sleep(RECEIPT)
+        await self._answers.receipt(checked.get("session_hash"))
         await answer.release()
 
     async def _upload(self, scope: Scope, receive: Receive, answer: Answer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import socket
@@ -13,7 +12,7 @@ import httpx
 import pytest
 
 from app.gate.allowed import ROUTES, Body
-from app.gate.gate import SENTENCES, Gate, GateState
+from app.gate.gate import SENTENCES
 from app.service import Service
 from app.settings import Settings
 from benchmarks.smoke import smoke
@@ -254,39 +253,3 @@ def test_the_smoke_test_tells_a_page_from_anything_else(page: Served) -> None:
     assert said == ["health: fine", "page: fine", "routes: fine", "an example: fine"]
     assert not smoke(f"{page.address}nothing", said.append)
     assert not smoke("http://127.0.0.1:1", lambda line: None)
-
-
-def test_that_a_stream_of_answers_has_ended_is_known_for_a_moment(page: Served) -> None:
-    sent: list[bytes] = []
-
-    async def gradio(scope: Any, receive: Any, send: Any) -> None:
-        for text in (b'data: {"msg": "process_completed"}', b'data: {"msg": "close_stream"}'):
-            await send({"type": "http.response.body", "body": text, "more_body": True})
-
-    async def browser(message: Any) -> None:
-        sent.append(message["body"])
-        ended.append("mine" in gate._ended)
-
-    ended: list[bool] = []
-    gate = Gate(gradio, page.page, GateState(Settings()))
-    waiting = page.page._queue.pending_event_ids_session
-    waiting["mine"] = {"a question"}
-    asyncio.run(gate._stream("session_hash=mine", {}, None, browser))
-    del waiting["mine"]
-    assert sent[-1] == b'data: {"msg": "close_stream"}', "whatever Gradio says goes on"
-    assert ended == [False, True]
-    assert "another" not in gate._ended
-
-
-def test_a_stream_of_answers_of_which_none_is_to_come_ends_at_once(page: Served) -> None:
-    sent: list[Any] = []
-
-    async def gradio(scope: Any, receive: Any, send: Any) -> None:
-        pytest.fail("Gradio would let it stand open")
-
-    async def browser(message: Any) -> None:
-        sent.append(message)
-
-    asyncio.run(Gate(gradio, page.page, GateState(Settings()))._stream("session_hash=mine", {}, None, browser))
-    assert [message.get("status") for message in sent] == [200, None]
-    assert sent[1]["body"] == b'data: {"msg": "close_stream"}\n\n'
