@@ -7,14 +7,13 @@ Everything that happens in it happens in the browser; a layer of a large model c
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from app.bundle import part, program
 from app.models import MAIN
 from app.page_context import UNEXPECTED
 from app.service import Service
@@ -22,9 +21,6 @@ from sifa_core import Analysis, SifaError
 from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Selection
 from sifa_core.explain.render.payload import light_payload
-from sifa_core.explain.viewer import viewer_script, viewer_styles
-
-SCRIPT = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")
 
 TEMPLATE = '<div class="sifa-viewer" role="region" aria-label="Viewer"></div>'
 
@@ -47,7 +43,7 @@ def build_explorer(service: Service) -> gr.HTML:
     return gr.HTML(
         NOTHING,
         html_template=TEMPLATE,
-        js_on_load=f"const STYLES = {json.dumps(viewer_styles())};\n{viewer_script()}{SCRIPT}",
+        js_on_load=program() + part("explorer"),
         apply_default_css=False,
         elem_id="explorer",
         server_functions=[layer_source(service), evidence_source(service)],

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import gradio as gr
-
-FOLDER = Path(__file__).parent
-SHEETS = [FOLDER / "style.css", *sorted(FOLDER.glob("tabs/*.css"))]
-"""What all parts share comes first; each tab may have a style sheet beside its module."""
-STYLE = "\n".join(sheet.read_text(encoding="utf-8") for sheet in SHEETS)
 
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
 
 
 def build_theme() -> gr.themes.Base:
-    """Gradio's plain theme in our colours; the rest is in style.css."""
+    """Gradio's plain theme in our colours; the rest is in the front end's style sheet."""
     theme = gr.themes.Base(
         primary_hue="blue",
         secondary_hue="blue",

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app import fragments
+from app.bundle import part
 from app.models import MAIN, REGULAR
 from app.page_context import LAST_EVENT, MODEL_QUEUE, QUIET, PageContext, Updates
 from sifa_core import SifaError
 from sifa_core.errors import QueryError
 from sifa_core.explain.render.payload import light_payload
-from sifa_core.explain.viewer import viewer_script
 
-SCRIPT = viewer_script("elements.js") + (Path(__file__).parent / "compare.js").read_text(encoding="utf-8")
 TEMPLATE = """
 <div class="compare">
   <p class="hint">Both sides look at the same place: hover, pin, step or play on either.
@@ -47,7 +45,9 @@ SHOWN_MODELS_JS = """
 def build(context: PageContext, tab: gr.Tab) -> None:
     """Fill the tab."""
     service = context.service
-    compare = gr.HTML({}, html_template=TEMPLATE, js_on_load=SCRIPT, apply_default_css=False, elem_id="compare")
+    compare = gr.HTML(
+        {}, html_template=TEMPLATE, js_on_load=part("compare"), apply_default_css=False, elem_id="compare"
+    )
 
     def show(token: str, keys: tuple[str, str], there: dict[str, Any]) -> Iterator[Updates]:
         yield {context.notice: fragments.progress("Running the models on the clip")}

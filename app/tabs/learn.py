@@ -6,21 +6,18 @@ part of the model off runs the model again.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
 from app import fragments
+from app.bundle import part
 from app.explorer import VIEWER_CHOICE_JS, selection_of
 from app.page_context import LAST_EVENT, MODEL_QUEUE, QUIET, PageContext, Updates
 from app.service import Service
-from app.tabs.lessons import LESSONS, SYMBOLS
 from sifa_core import Analysis
 from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Selection
@@ -29,10 +26,7 @@ from sifa_core.explain.render.payload import PICTURE_QUALITY, PICTURE_SIDE, enco
 from sifa_core.explain.studies.ablation import PARTS, ablate, compare, has_part
 from sifa_core.explain.studies.equations import Attention, EquationSteps, explain_equations
 from sifa_core.explain.trace import OFFSET_SOURCES
-from sifa_core.explain.viewer import viewer_script
 
-FOLDER = Path(__file__).parent
-SCRIPTS = ("formulas", "learn_pictures", "learn_numbers", "learn_steps", "learn")
 CHANNELS = 8
 """Channels of a feature that are written out; there may be hundreds."""
 DIGITS = 6
@@ -59,7 +53,7 @@ ABLATION_REQUEST_JS = '(token) => [token, document.querySelector("#learn .learn"
 def build(context: PageContext, tab: gr.Tab) -> None:
     """Fill the tab."""
     page = gr.HTML(
-        {}, html_template=TEMPLATE, js_on_load=script(), apply_default_css=False, elem_id="learn", padding=False
+        {}, html_template=TEMPLATE, js_on_load=part("learn"), apply_default_css=False, elem_id="learn", padding=False
     )
     service, notice = context.service, context.notice
 
@@ -121,14 +115,6 @@ def _ablation(service: Service, key: str, part: str, choice: Any, here: bool) ->
         "after": _points(comparison.after),
         "probabilities": [list(row) for row in comparison.probabilities],
     }
-
-
-def script() -> str:
-    """What runs in the browser: the viewer's colours, the lessons, the pictures, and the stepping through them."""
-    parts = [viewer_script("colour_maps.js"), "const { COLOUR_MAPS, LINK_COLOUR, QUERY_COLOUR } = sifaViewer;"]
-    parts += [f"const LESSONS = {json.dumps([asdict(each) for each in LESSONS])}, SYMBOLS = {json.dumps(SYMBOLS)};"]
-    parts += [(FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
-    return "\n".join(parts)
 
 
 def lesson(analysis: Analysis, selection: Selection, steps: EquationSteps) -> dict[str, Any]:

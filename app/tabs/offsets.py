@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app import fragments
+from app.bundle import part
 from app.charts import direction_rose, frames_of, length_histogram
 from app.explorer import VIEWER_CHOICE_JS
 from app.page_context import LAST_EVENT, MODEL_QUEUE, QUIET, PageContext, Updates
@@ -20,9 +20,7 @@ from sifa_core.errors import QueryError
 from sifa_core.explain.studies.controls import MEANINGS
 from sifa_core.explain.studies.diagnostics import FAULT, Diagnostic, diagnose
 from sifa_core.explain.studies.offset_matrix import MEASURES, measure_layers, moves_points
-from sifa_core.explain.viewer import viewer_script
 
-SCRIPT = viewer_script("elements.js") + (Path(__file__).parent / "offsets_matrix.js").read_text(encoding="utf-8")
 NOTHING: dict[str, Any] = {}
 
 CHOOSER_JS = """
@@ -110,7 +108,10 @@ def _layout() -> _View:
         report = gr.HTML(elem_id="findings")
         with gr.Row(elem_classes="offsets-top"):
             matrix = gr.HTML(
-                NOTHING, html_template='<div class="sheet matrix"></div>', js_on_load=SCRIPT, elem_id="offset-matrix"
+                NOTHING,
+                html_template='<div class="sheet matrix"></div>',
+                js_on_load=part("offsetsMatrix"),
+                elem_id="offset-matrix",
             )
             with gr.Column(elem_classes="sheet distributions"):
                 chooser = gr.HTML(NOTHING, html_template=CHOOSER_TEMPLATE, js_on_load=CHOOSER_JS)

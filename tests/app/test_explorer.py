@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from app.bundle import part, program
 from app.explorer import build_explorer, evidence_source, explorer_value, layer_source, selection_of
 from app.models import MAIN, REGULAR
 from app.service import Service
 from sifa_core import Analysis, Clip
 from sifa_core.errors import QueryError
 from sifa_core.explain.render.payload import evidence_map
-from sifa_core.explain.viewer import viewer_styles
 
 
 def good(analysis: Analysis) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def test_nothing_of_a_clip_gets_into_the_template_or_the_script(service: Service
     assert value == {"example": "name", "token": "key", "model": MAIN, "analysis": {"clip": {"name": "${7*7}"}}}
     assert "$" not in component.html_template
     assert "{" not in component.html_template
-    assert viewer_styles()[:40] in component.js_on_load
+    assert component.js_on_load == program() + part("explorer")
 
 
 def test_a_layer_is_fetched_by_whoever_holds_the_token(service: Service) -> None:

@@ -15,7 +15,6 @@ from app import fragments
 from app.page_context import PageContext, Updates
 from app.service import Service
 from app.tabs import learn
-from app.tabs.lessons import LESSONS, SYMBOLS
 from sifa_core import Analysis
 from sifa_core.explain.studies.equations import explain_equations
 from tests.app import formulas
@@ -60,16 +59,17 @@ def test_numbers_that_json_lacks_are_left_out() -> None:
 
 
 def test_seven_lessons_with_words_for_every_symbol() -> None:
-    assert [lesson.number for lesson in LESSONS] == [1, 2, 3, 4, 5, 6, 7]
-    for lesson in LESSONS:
-        assert lesson.title
-        assert all(meaning for _, meaning in lesson.symbols)
+    lessons = formulas.words()["lessons"]
+    assert [lesson["number"] for lesson in lessons] == [1, 2, 3, 4, 5, 6, 7]
+    for lesson in lessons:
+        assert lesson["title"]
+        assert all(meaning for _, meaning in lesson["symbols"])
 
 
 def test_formulas_are_typeset_from_their_latex() -> None:
-    assert formulas.PATH.read_text(encoding="utf-8") == formulas.script(), "lessons.py has changed: run make formulas"
-    names = set(re.findall(r'named\("(\w+)"', (learn.FOLDER / "learn_steps.js").read_text(encoding="utf-8")))
-    assert names == set(SYMBOLS)
+    assert formulas.PATH.read_text(encoding="utf-8") == formulas.script(), "lessons.json has changed: run make formulas"
+    names = set(re.findall(r'named\("(\w+)"', (formulas.TABS / "learn_steps.js").read_text(encoding="utf-8")))
+    assert names == set(formulas.words()["symbols"])
 
 
 @pytest.fixture
