@@ -12,10 +12,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sifa_core import Analysis
+from sifa_core.explain.analysis import Selection
 from sifa_core.explain.points import SamplingPoints
 from sifa_core.explain.statistics import OffsetStatistics
 from sifa_core.explain.studies.faithfulness import Faithfulness
-from sifa_core.explain.studies.series import MotionSeries
+from sifa_core.explain.studies.series import MotionSeries, motion_series
+from sifa_core.inference import shown_predictions
 from sifa_core.paper import Result
 
 BLUE, ORANGE, GREEN, PURPLE = "#3b82e0", "#d97706", "#22a060", "#a855f7"
@@ -43,8 +45,27 @@ ORDER_LINES = {
     "random": ("in random order", INK, "dot", "x"),
 }
 """Name, colour, line and mark of each order in which places are taken."""
+QUERY_CHARTS = ("predictions", "matrix", "ranking", "offsets", "directions", "motion")
+"""Charts of a query in the order of the page; an untrained model has no predictions."""
 HEIGHT, TALL = 270, 296
 """Of a chart, and of one whose title has two lines; pixels."""
+
+
+def query_charts(analysis: Analysis, selection: Selection) -> dict[str, go.Figure]:
+    """All charts of a query by name, see QUERY_CHARTS; without predictions if the model is untrained."""
+    t = selection.query[0]
+    side = analysis.traces[selection.layer].kernel_size
+    statistics = analysis.offset_statistics(selection.layer)
+    figures = {
+        "matrix": weights_matrix(analysis.sampling_points(selection.query, selection.layer), side),
+        "ranking": weights_ranking(analysis.sampling_points(selection.query, selection.layer, selection.levels)),
+        "offsets": offsets_chart(statistics, t),
+        "directions": directions_chart(statistics, t),
+        "motion": motion_chart(motion_series(analysis, selection), t),
+    }
+    if shown := shown_predictions(analysis.info, analysis.predictions):
+        figures["predictions"] = predictions_chart(shown)
+    return figures
 
 
 def predictions_chart(predictions: Sequence[tuple[str, float]], count: int = 5) -> go.Figure:

@@ -1,17 +1,22 @@
-"""The named API: `predict` and `explain`, with plain arguments and JSON answers, for gradio_client or plain HTTP."""
+"""The named API, with plain arguments and JSON answers, for the page, gradio_client or plain HTTP.
+
+`predict` and `explain` are about a file or an example; the questions of the page are about a clip that it has opened.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import logging
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 
+from app.questions import Questions
 from app.service import Service
 from app.uploads import only_uploads
 from sifa_core import SifaError
@@ -26,8 +31,8 @@ log = logging.getLogger("app")
 Answer = dict[str, Any]
 
 
-def add_endpoints(service: Service, **queue: Any) -> None:
-    """Add both endpoints to the page that is being built."""
+def add_endpoints(service: Service, queue: dict[str, Any]) -> None:
+    """Add `predict` and `explain` to the page that is being built."""
 
     def check(clip: str | None, example: str) -> None:
         if bool(clip) == bool(example):
@@ -86,6 +91,20 @@ def add_endpoints(service: Service, **queue: Any) -> None:
     _listen(predict, explain, **queue)
 
 
+READING: dict[str, Any] = {"concurrency_id": "charts", "concurrency_limit": 4}
+"""Questions that are answered from what is there already need not wait for the model."""
+READERS = ("layer", "charts", "distributions", "costs")
+
+
+def add_questions(service: Service, queue: dict[str, Any]) -> None:
+    """Add the methods of `Questions` by their names to the page that is being built."""
+    questions = Questions(service)
+    for name, method in inspect.getmembers(questions, inspect.ismethod):
+        if not name.startswith("_"):
+            safe = _plain_answers if inspect.isgeneratorfunction(method) else _plain_errors
+            gr.api(safe(method), api_name=name, **(READING if name in READERS else queue))
+
+
 def _listen(predict: Callable[..., Answer], explain: Callable[..., Answer], **queue: Any) -> None:
     """Name the endpoints, with a hidden component for each argument."""
     answer = gr.JSON(visible=False)
@@ -122,7 +141,14 @@ def as_sent(box: gr.Textbox) -> None:
     setattr(box, "preprocess", lambda payload: payload)  # noqa: B010 - a method on an instance
 
 
-KINDS = {str: "a text", int: "a whole number", float: "a number", type(None): "null"}
+KINDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list[str]: "a list of texts",
+    type(None): "null",
+}
 """What an argument may be, in words."""
 
 
@@ -142,6 +168,8 @@ def _is_a(value: Any, kind: type) -> bool:
     if kind in (int, float):
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return number and (kind is float or value == int(value))
+    if typing.get_origin(kind) is list:
+        return isinstance(value, list) and all(isinstance(each, str) for each in value)
     return isinstance(value, kind)
 
 
@@ -155,13 +183,31 @@ def _plain_errors(endpoint: Callable[..., Answer]) -> Callable[..., Answer]:
 
     @functools.wraps(endpoint)
     def safe(*arguments: Any) -> Answer:
-        try:
+        with _telling_errors(endpoint):
             check_kinds(endpoint, arguments)
             return endpoint(*arguments)
-        except SifaError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        except Exception as error:
-            log.exception("%s failed", endpoint.__name__)
-            raise gr.Error("Something went wrong on the server.", print_exception=False) from error
 
     return safe
+
+
+def _plain_answers(endpoint: Callable[..., Iterator[Answer]]) -> Callable[..., Iterator[Answer]]:
+    """The same of an endpoint with several answers."""
+
+    @functools.wraps(endpoint)
+    def safe(*arguments: Any) -> Iterator[Answer]:
+        with _telling_errors(endpoint):
+            check_kinds(endpoint, arguments)
+            yield from endpoint(*arguments)
+
+    return safe
+
+
+@contextlib.contextmanager
+def _telling_errors(endpoint: Callable[..., Any]) -> Iterator[None]:
+    try:
+        yield
+    except SifaError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+    except Exception as error:
+        log.exception("%s failed", endpoint.__name__)
+        raise gr.Error("Something went wrong on the server.", print_exception=False) from error

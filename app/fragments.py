@@ -1,42 +1,20 @@
-"""Small pieces of HTML. Every text that comes from a file, a label or an error is escaped here.
-
-The pieces go into `gr.HTML` as values, which are inserted as they are; never put them into a template.
-"""
+"""What the line above the tabs says: of the clip, as HTML with every text escaped, and of progress and errors."""
 
 from __future__ import annotations
 
 from html import escape
 
 from sifa_core import Clip
-from sifa_core.models import ModelInfo
-
-BADGES = {
-    "demo": ("demo", "The weights that come with this program"),
-    "own": ("own", "Weights of your own"),
-    "untrained": ("untrained – predictions hidden", "Random weights: there is nothing to predict with"),
-}
 
 
-def header(info: ModelInfo, bar: str) -> str:
-    """Title, the bar of tabs (HTML), model and badge."""
-    badge, meaning = BADGES[info.status]
-    return (
-        '<header class="masthead"><h1>SIFA Explorer</h1>'
-        '<p class="claim">See where a video network looks in the next frame.</p>'
-        f"{bar}"
-        f'<p class="model"><code>{escape(info.name)}</code> '
-        f'<span class="badge badge-{info.status}" title="{escape(meaning)}">{escape(badge)}</span></p></header>'
-    )
+def progress(step: str) -> dict[str, str]:
+    """What is being done right now, for the line for progress and errors."""
+    return {"busy": step}
 
 
-def progress(step: str) -> str:
-    """What is being done right now."""
-    return f'<p class="line busy" role="status">{escape(step)} …</p>'
-
-
-def failure(sentence: str) -> str:
-    """An error, in place."""
-    return f'<p class="line failure" role="alert">{escape(sentence)}</p>'
+def failure(sentence: str) -> dict[str, str]:
+    """An error, in its place."""
+    return {"failure": sentence}
 
 
 def clip_facts(clip: Clip, remark: str = "") -> str:

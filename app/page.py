@@ -1,29 +1,43 @@
 """The one page: what is on it, where, and what happens when it is touched.
 
-The queue runs one handler at a time of those that need the model. Analyses stay on the server; the browser's session
-holds nothing but the token of its own. What is shown of an analysis is the viewer's business alone.
+The parts of the page are filled by the front end (web/), which asks the named endpoints of `app.questions`. The queue
+runs one handler at a time of those that need the model. Analyses stay on the server; the browser holds the token of
+its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from app import charts_panel, faithfulness_panel, fragments
-from app.downloads import BUTTON_TEXTS, KINDS, build_download, pack
-from app.endpoints import add_endpoints
+from app import fragments
+from app.bundle import host
+from app.charts import FAITHFULNESS_TITLES, QUERY_CHARTS
+from app.downloads import BUTTON_TEXTS
+from app.endpoints import add_endpoints, add_questions
 from app.examples import build_gallery, build_highlight, remark
-from app.explorer import VIEWER_CHOICE_JS, build_explorer, explorer_value, selection_of
+from app.explorer import build_explorer, explorer_value
 from app.latest_request import REQUEST_TIME_JS, LatestRequest
 from app.page_context import MODEL_QUEUE, QUIET, PageContext, Updates
 from app.service import Service, UnknownExampleError
-from app.tab_bar import FIRST, TAB_BAR_JS, tab_bar
-from app.tabs import TABS
+from app.tabs import about
 from app.uploads import only_uploads
+from sifa_core.models import ModelInfo
+
+FIRST = "explore"
+"""The tab that the page opens with, and that the address therefore need not name."""
+TABS = {"offsets": "Offsets", "compare": "Compare", "learn": "Learn", "about": "About"}
+"""The tabs beside it: id in links, and title."""
+BADGES = {
+    "demo": ("demo", "The weights that come with this program"),
+    "own": ("own", "Weights of your own"),
+    "untrained": ("untrained – predictions hidden", "Random weights: there is nothing to predict with"),
+}
+"""What the first line says of a model by its status, and what that means."""
 
 EXAMPLES_QUEUE: dict[str, Any] = {"concurrency_id": "examples", "concurrency_limit": 8}
 """Examples are analysed ahead: whoever opens one need not wait for the uploads of others."""
@@ -45,18 +59,17 @@ class ClipOpener:
     @property
     def outputs(self) -> list[Component]:
         """All components that are updated."""
-        return [self.context.token, self.highlight, self.status, self.context.notice, self.explorer, self.upload]
+        return [self.highlight, self.status, self.context.notice, self.explorer, self.upload]
 
     def show(self, key: str, example: str = "") -> Updates:
         """The analysis of a token, on the whole page."""
         entry = self.context.service.entry(key)
         return {
-            self.context.token: key,
             self.highlight: {"example": example},
             self.status: fragments.clip_facts(
                 entry.analysis.clip, remark(example, entry.analysis.info, entry.analysis.predictions)
             ),
-            self.context.notice: "",
+            self.context.notice: {},
             self.explorer: explorer_value(entry.payload, key, example),
             self.upload: None,
         }
@@ -95,11 +108,9 @@ class ClipOpener:
 
 def build_page(service: Service) -> gr.Blocks:
     """The page over a service, ready to be launched."""
+    info = service.model.info
     with gr.Blocks(title="SIFA Explorer", analytics_enabled=False) as page:
-        token = gr.State("")
-        choice = gr.JSON(visible=False)
-        bar = tab_bar([(FIRST, "Explore"), *((entry.id, entry.title) for entry in TABS)])
-        gr.HTML(fragments.header(service.model.info, bar), js_on_load=TAB_BAR_JS, elem_id="masthead")
+        host("masthead", masthead_value(info, [(FIRST, "Explore"), *TABS.items()]), elem_id="masthead")
         with gr.Row(elem_id="sources"):
             gallery = build_gallery(service.examples.values())
             # Any ending: the content decides, and what cannot be read is refused in one sentence on the page. A browser
@@ -108,25 +119,47 @@ def build_page(service: Service) -> gr.Blocks:
         only_uploads(upload)
         with gr.Row(elem_id="line"):
             status = gr.HTML(elem_id="status")
-            notice = gr.HTML(fragments.progress("Opening"), elem_id="notice")
-            with gr.Row(elem_id="saves"):
-                buttons = {
-                    kind: gr.Button(BUTTON_TEXTS[kind], elem_id=f"save-{kind}", size="sm", min_width=0, scale=0)
-                    for kind in KINDS
-                }
-        with gr.Tabs(selected=FIRST, elem_id="tabs", overflow_behavior="wrap") as tabs:
-            context = PageContext(service, token, choice, notice, tabs)
+            notice = host("notice", fragments.progress("Opening"), elem_id="notice")
+            host("downloads", list(BUTTON_TEXTS.items()), elem_id="saves")
+        with gr.Tabs(selected=FIRST, elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab("Explore", id=FIRST, elem_id=f"tab-{FIRST}", render_children=True):
-                explorer = build_explorer(service)
-                faithfulness_panel.build(context)
-                charts_panel.build(context)
-            for entry in TABS:
-                with gr.Tab(entry.title, id=entry.id, elem_id=f"tab-{entry.id}") as space:
-                    entry.build(context, space)
+                explorer = build_explorer()
+                host("faithfulness", faithfulness_value(), elem_id="believe")
+                host("charts", charts_of(info), elem_id="charts")
+            for name, title in TABS.items():
+                with gr.Tab(title, id=name, elem_id=f"tab-{name}"):
+                    if name == "about":
+                        about.build(service.model)
+                    else:
+                        host(name, apply_default_css=name == "offsets", elem_id=name, padding=False)
+        context = PageContext(service, notice)
         _listen_to_openings(page, gallery, ClipOpener(context, status, explorer, upload, build_highlight()))
-        _listen_to_downloads(context, buttons)
-        add_endpoints(service, **MODEL_QUEUE)
+        add_endpoints(service, MODEL_QUEUE)
+        add_questions(service, MODEL_QUEUE)
     return page
+
+
+def masthead_value(info: ModelInfo, tabs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What the page's first line shows: tabs by id and title, the model and its badge."""
+    badge, meaning = BADGES[info.status]
+    return {"tabs": tabs, "model": info.name, "status": info.status, "badge": badge, "meaning": meaning}
+
+
+def charts_of(info: ModelInfo) -> list[str]:
+    """Names of the charts of a query; an untrained model has no predictions."""
+    return [name for name in QUERY_CHARTS if info.is_trained or name != "predictions"]
+
+
+def faithfulness_value() -> dict[str, Any]:
+    """What the test of the class evidence says before it is run."""
+    return {
+        "question": "Can I believe this picture?",
+        "explanation": "A picture of class evidence is a claim about the network. The test holds the places that it "
+        "names still and sees whether the class loses probability, lets nothing but them move, draws the network's "
+        "weights at random, and asks for another class. It takes a few seconds.",
+        "button": "Test the class evidence",
+        "charts": list(FAITHFULNESS_TITLES),
+    }
 
 
 def _listen_to_openings(page: gr.Blocks, gallery: gr.HTML, opener: ClipOpener) -> None:
@@ -153,24 +186,3 @@ def _listen_to_openings(page: gr.Blocks, gallery: gr.HTML, opener: ClipOpener) -
         opener.upload.upload(open_upload, uploaded, opener.outputs, **OPENING, **MODEL_QUEUE, **QUIET),
     ):
         context.forget(event, opener.explorer)
-
-
-def _listen_to_downloads(context: PageContext, buttons: Mapping[str, gr.Button]) -> None:
-    service, notice, download = context.service, context.notice, build_download()
-
-    def handler(kind: str) -> Callable[..., Iterator[Updates]]:
-        @context.guard
-        def save(key: str, chosen: Any) -> Iterator[Updates]:
-            analysis = service.analysis(key)
-            selection = selection_of(analysis, chosen)
-            yield {notice: fragments.progress(f"Writing the {kind.upper()} file")}
-            with service.model_lock:
-                file = pack(analysis, selection, kind)
-            yield {download: file, notice: ""}
-
-        return save
-
-    inputs: list[Any] = [context.token, context.choice]
-    for kind, button in buttons.items():
-        saved = button.click(handler(kind), inputs, [download, notice], js=VIEWER_CHOICE_JS, **MODEL_QUEUE, **QUIET)
-        context.forget(saved, download)

@@ -1,4 +1,4 @@
-"""What the parts of the page share: the service, the visitor's clip and choice, and one way to report errors."""
+"""What opening a clip needs of the page: the service, the line for progress and errors, and one way to report them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,6 @@ from sifa_core import SifaError
 MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 """One handler at a time of those that need the model."""
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-LAST_EVENT: dict[str, Any] = {"trigger_mode": "always_last"}
-"""While one event is being answered, the last one after it waits. Its inputs are read by its `js` when it is its turn;
-data of the event itself would be that of the first."""
 UNEXPECTED = "Something went wrong here, not with what you did; please try again or choose another clip."
 
 log = logging.getLogger("app")
@@ -31,16 +28,11 @@ Handler = Callable[..., Iterator[Updates]]
 
 @dataclass(frozen=True)
 class PageContext:
-    """The components of one page that more than one tab reads or writes."""
+    """The service of one page, and where it says what it does."""
 
     service: Service
-    token: gr.State
-    """Key of the analysis that is shown, see `Service.analysis`; empty before the first."""
-    choice: gr.JSON
-    """Never shown: takes what is chosen in the viewer, read by `app.explorer.VIEWER_CHOICE_JS` in the browser."""
     notice: gr.HTML
-    """The line for progress and errors; tabs leave everything else as it was when something fails."""
-    tabs: gr.Tabs
+    """The line for progress and errors; everything else stays as it was when something fails."""
 
     @staticmethod
     def forget(event: Any, *components: Component) -> None:

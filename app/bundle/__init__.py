@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+import gradio as gr
 
 FOLDER = Path(__file__).parent
 
@@ -23,6 +26,16 @@ def styles() -> str:
     return (FOLDER / "app.css").read_text(encoding="utf-8")
 
 
+def host(name: str, value: Any = None, *, before: str = "", **options: Any) -> gr.HTML:
+    """A component that the part `name` of the program fills, with what it is told first; `before` is run before."""
+    return gr.HTML(
+        {} if value is None else value,
+        html_template='<div class="part"></div>',
+        js_on_load=before + part(name),
+        **options,
+    )
+
+
 def part(name: str) -> str:
     """What a component runs to be filled by the part `name` of the program, see web/src/host.js."""
-    return f"(globalThis.sifaParts ??= []).push([{name!r}, {{element, props, server, trigger, watch}}]);"
+    return f"(globalThis.sifaParts ??= []).push([{name!r}, {{element, props, trigger, watch}}]);"

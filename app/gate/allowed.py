@@ -27,11 +27,9 @@ class Body(Enum):
     RUN = auto()
     """A call of a function that needs no queue."""
     NAMED = auto()
-    """A call of `predict` or `explain` with values in order."""
+    """A call of an endpoint by its name, with values in order."""
     NAMED_FIELDS = auto()
     """The same with values by name."""
-    LAYER = auto()
-    """A question of the viewer to its component."""
     CANCEL = auto()
     RESET = auto()
     FILE = auto()
@@ -56,6 +54,7 @@ PAGE = (
     Route("GET", "/theme.css"),
     Route("GET", "/favicon.ico"),
     Route("GET", "/robots.txt"),
+    Route("GET", "/plotly.min.js"),
     Route("GET", "/manifest.json"),
     Route("GET", "/pwa_icon(/[0-9]{1,4})?"),
     Route("GET", r"/(assets|static|svelte)/[A-Za-z0-9_./@+-]+"),
@@ -75,7 +74,6 @@ CALLS = (
     Route("GET", f"{API}/call/v2/[a-z0-9_]{{1,40}}/{SESSION}"),
     Route("POST", f"{API}/cancel", Body.CANCEL),
     Route("POST", f"{API}/reset/?", Body.RESET),
-    Route("POST", f"{API}/component_server/?", Body.LAYER),
     Route("POST", f"{API}/upload", Body.FILE),
     Route("GET", f"{API}/upload_progress", query="upload_id"),
 )

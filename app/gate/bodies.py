@@ -6,6 +6,7 @@ what it was sent with the session. So a body is read here and written anew with 
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import re
@@ -28,8 +29,6 @@ UPLOADED = re.compile(r"[0-9a-f]{64}/[^/\\\x00]{1,255}")
 NOT_AN_UPLOAD = {"path": "http://not-an-upload.invalid", "meta": {"_type": "gradio.FileData"}}
 """Stands for a reference to anything but an upload; `app.uploads.only_uploads` answers it in one sentence, and no name
 under .invalid has an address."""
-NAMED = ("predict", "explain")
-"""Functions that everybody may call; they check their own arguments and say in words what is wrong."""
 
 Json = Any
 
@@ -89,8 +88,6 @@ class BodyCheck:
         if kind is Body.NAMED_FIELDS:
             function = self._named(path.rstrip("/").rsplit("/", 1)[-1])
             return self._fields(function, value)
-        if kind is Body.LAYER:
-            return self._question(value)
         if kind is Body.CANCEL:
             return _session(value) | {"fn_index": _number(value, "fn_index")} | _text(value, "event_id")
         return _text(value, "event_id")
@@ -106,11 +103,11 @@ class BodyCheck:
         return "/".join(Path(path).parts[-2:])
 
     def _named(self, name: str) -> Any:
-        if name in NAMED:
-            for function in self._page.fns.values():
-                if function.api_name == name:
-                    return function
-        raise RefusalError(404, f"There is no function of this name; there are {' and '.join(NAMED)}.")
+        named = {str(function.api_name): function for function in self._page.fns.values() if _is_named(function)}
+        if name not in named:
+            *names, last = named
+            raise RefusalError(404, f"There is no function of this name; there are {', '.join(names)} and {last}.")
+        return named[name]
 
     def _call(self, value: dict[str, Json], *, queued: bool) -> dict[str, Json]:
         function = self._page.fns.get(_number(value, "fn_index"))
@@ -130,14 +127,14 @@ class BodyCheck:
         if not isinstance(data, list) or len(data) > len(expected):
             raise RefusalError(400, f"data is a list of {len(expected)} values.")
         if len(data) < len(expected):
-            if function.api_name not in NAMED:
+            if not _is_named(function):
                 raise RefusalError(400, f"data is a list of {len(expected)} values.")
             data = data + [component.value for component in expected[len(data) :]]
-        named = function.api_name in NAMED
+        named = _is_named(function)
         return [self._argument(component, each, named) for component, each in zip(expected, data, strict=True)]
 
     def _fields(self, function: Any, value: dict[str, Json]) -> dict[str, Json]:
-        names = {component.label: component for component in function.inputs}
+        names = dict(zip(_names(function), function.inputs, strict=True))
         for name in value:
             if name not in names:
                 raise RefusalError(400, f"There is no such argument; there are {', '.join(names)}.")
@@ -176,15 +173,15 @@ class BodyCheck:
             for each in value:
                 self._refuse_files(each)
 
-    def _question(self, value: dict[str, Json]) -> dict[str, Json]:
-        component = self._page.blocks.get(_number(value, "component_id"))
-        name = value.get("fn_name")
-        offered = [function.__name__ for function in getattr(component, "server_fns", [])]
-        if not isinstance(name, str) or name not in offered:
-            raise RefusalError(404, "The page has no such function; please reload it.")
-        question = value.get("data")
-        self._refuse_files(question)
-        return {"data": question, "component_id": value["component_id"], "fn_name": name} | _session(value)
+
+def _is_named(function: Any) -> bool:
+    """Whether everybody may call a function; these check their own arguments and say in words what is wrong."""
+    return bool(function.api_visibility == "public")
+
+
+def _names(function: Any) -> list[str]:
+    """The arguments of a function that everybody may call, in their order."""
+    return list(inspect.signature(function.fn).parameters)
 
 
 def _fits(component: Any, value: Json) -> bool:

@@ -16,7 +16,7 @@ from sifa_core.errors import QueryError
 def test_guard(service: Service) -> None:
     with gr.Blocks():
         notice = gr.HTML()
-        context = PageContext(service, gr.State(""), gr.JSON(), notice, gr.Tabs())
+        context = PageContext(service, notice)
 
     @context.guard
     def act(what: Any) -> Iterator[Updates]:

@@ -6,7 +6,11 @@
  * @property {{value: any}} props `value` is what the server has sent last
  * @property {(name: "value", changed: () => void) => void} watch
  * @property {(event: string, data?: any) => void} trigger tell the server's listeners
- * @property {Record<string, (question: any) => Promise<any>>} server functions of the component
+ *
+ * @typedef {object} Page what all parts share
+ * @property {import("./store.js").PageStore} store
+ * @property {() => import("./viewer/mount.js").Handle | undefined} viewer that of Explore, once there is one
+ * @property {(handle: import("./viewer/mount.js").Handle) => void} setViewer
  */
 
 /** Where parts wait by name until the program is there: [name, host]. */
@@ -14,11 +18,14 @@ const WAITING = "sifaParts";
 
 /**
  * Fill every part that is on the page already, and those that come later as they come.
- * @param {Record<string, (host: Host) => void>} parts
+ * @param {Record<string, (host: Host, page: Page) => void>} parts @param {Page} page
  */
-export function fillParts(parts) {
-  const page = /** @type {any} */ (globalThis);
-  const waiting = page[WAITING] ?? [];
-  page[WAITING] = { push: ([name, host]) => parts[name](host) };
-  for (const entry of waiting) page[WAITING].push(entry);
+export function fillParts(parts, page) {
+  const everything = /** @type {any} */ (globalThis);
+  const waiting = everything[WAITING] ?? [];
+  everything[WAITING] = { push: ([name, host]) => parts[name](host, page) };
+  for (const entry of waiting) everything[WAITING].push(entry);
 }
+
+/** The element of a host that its part fills. @param {Host} host @returns {HTMLElement} */
+export const rootOf = ({ element }) => element.querySelector(".part");

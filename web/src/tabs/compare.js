@@ -1,40 +1,70 @@
 /**
- * Two viewers of one clip, each with a model and a layer of its own. Their cursors are linked: the query, the pins, the
- * moment and the overlays of one are those of the other. Models may take different frames of a clip: the same moment is
- * the nearest of their frames.
- *
- * The component's value is {} or {clip: sha256,
- * models: [{key, title}], sides: [key, key], asked: [key, key] or null, payloads: {key: payload}, rows: [{label, values: [number or null, number or null],
- * difference: number or null}] or null}; a payload that was sent before is not sent again. The event "select" asks for
- * the models in the root's `wanted`: a choice that is made while another one is answered stays, until `asked` tells that
- * it has been answered, too. Every text is shown as text.
+ * The Compare tab: two models, or two layers of one, on the same clip, side by side. Their cursors are linked: the query,
+ * the pins, the moment and the overlays of one are those of the other. Models may take different frames of a clip: the
+ * same moment is the nearest of their frames. A payload that came before is not sent again.
  */
+import { rootOf } from "../host.js";
+import { whenOpen } from "../store.js";
 import { element as make } from "../viewer/elements.js";
+import { mount } from "../viewer/mount.js";
 
-/** @param {import("../host.js").Host} host */
-export function compare({ element, props, watch, trigger }) {
-  const LINKED = ["t", "x", "y", "pins", "active", "view", "overlays", "opacity", "scope", "paper"];
-  /** @type {any} */ 
-  const root = element.querySelector(".compare");
-  /** @type {any} */ 
-  const explorer = document.querySelector("#explorer .sifa-viewer");
+const LINKED = ["t", "x", "y", "pins", "active", "view", "overlays", "opacity", "scope", "paper"];
+
+/**
+ * @typedef {object} Side
+ * @property {any} select @property {any} place @property {import("../viewer/mount.js").Handle | null} viewer
+ * @property {string} key of the model shown @property {{index: number}[]} frames
+ */
+
+/** @param {import("../host.js").Host} host @param {import("../host.js").Page} page */
+export function compare(host, { store, viewer }) {
   /** @type {Record<string, any>} payloads of this clip, by model */
   let payloads = {};
-  let clip = "";
+  let token = "";
   let isLinking = false;
 
-  const sides = ["A", "B"].map((letter, number) => {
-    const select = make("select");
-    const place = make("div", { className: "sifa-viewer" });
-    place.setAttribute("role", "region");
-    place.setAttribute("aria-label", `Viewer ${letter}`);
-    const label = make("label", {}, [make("span", { className: "letter", textContent: letter }), "Model ", select]);
-    root.querySelector(".sides").append(make("section", { className: "side" }, [label, place]));
-    select.addEventListener("change", () => {
-      root.wanted = sides.map(({ select: { value } }) => value);
-      trigger("select", { index: number });
+  /** @type {Side[]} */
+  const sides = ["A", "B"].map((letter) => {
+    const place = make("div", { class: "sifa-viewer", role: "region", "aria-label": `Viewer ${letter}` });
+    const select = make("select", { on: { change: () => ask(chosen()) } });
+    return { select, place, viewer: null, key: "", frames: [] };
+  });
+  const labels = sides.map(({ select }, number) =>
+    make("label", {}, [make("span", { class: "letter", text: "AB"[number] }), document.createTextNode("Model "), select]),
+  );
+  const predictions = make("div", { class: "predictions" });
+  const hint = make("p", { class: "hint", text: "Both sides look at the same place: hover, pin, step or play on either. " }, [
+    make("span", { class: "keys", text: "Overlays are those of Explore, and have the same keys here." }),
+  ]);
+  const root = make("div", { class: "compare" }, [
+    hint,
+    make("div", { class: "sides" }, sides.map(({ place }, number) => make("section", { class: "side" }, [labels[number], place]))),
+    make("div", { class: "sheet" }, [make("h2", { text: "Predictions" }), predictions]),
+  ]);
+  rootOf(host).replaceChildren(root);
+
+  const chosen = () => sides.map(({ select }) => select.value);
+  const shown = () => sides.map(({ key }) => key);
+
+  /** Ask for two models, "" for those to begin with; where they cannot be had, the choice goes back to what is shown. */
+  function ask(keys) {
+    const { token: asked } = store.get();
+    root.setAttribute("aria-busy", "true");
+    const known = asked === token ? Object.keys(payloads) : [];
+    store.ask("compare", "compare", { token: asked, one: keys[0], other: keys[1], known }, {
+      busy: "Running the models on the clip",
+      shown: (answer) => show(answer, asked),
+      failed() {
+        root.setAttribute("aria-busy", "false");
+        const before = shown();
+        sides.forEach(({ select, key }) => (select.value = key));
+        if (asked !== token && String(before) !== String(keys)) ask(before);
+      },
     });
-    return { letter, select, place, viewer: null, key: "", frames: [] };
+  }
+
+  whenOpen(store, "compare", (asked) => {
+    if (asked !== token) ask(chosen());
   });
 
   /** Which of the frames `to` shows the moment of frame t of `from`; several may, then `now` stays if it is one of them. */
@@ -46,7 +76,7 @@ export function compare({ element, props, watch, trigger }) {
     return now in to && nearest(from, to[now]) === t ? now : nearest(to, from[t]);
   }
 
-  /** Whatever is done in one viewer happens in the other, too. */
+  /** Whatever is done in one viewer happens in the other, too. @param {Side} from @param {Side} to */
   function link(from, to) {
     from.viewer.on("change", (state) => {
       if (isLinking || !to.viewer) return;
@@ -66,18 +96,19 @@ export function compare({ element, props, watch, trigger }) {
   /** A new clip begins where Explore is; another model looks where the one before it looked. */
   function showSide(number, key, isNewClip) {
     const side = sides[number];
-    side.select.value = root.wanted?.[number] ?? key;
+    side.select.value = key;
     if (!isNewClip && side.key === key) return;
     side.key = key;
-    const { viewer, frames } = /** @type {any} */ (isNewClip ? explorer : side);
-    const before = viewer.getState();
+    const from = isNewClip ? { viewer: viewer(), frames: store.get().frames } : side;
+    const before = from.viewer.getState();
+    const { frames } = from;
     side.frames = payloads[key].frames;
     if (side.viewer) {
       side.viewer.update(payloads[key]);
     } else {
-      side.viewer = explorer.mountViewer(side.place, payloads[key], {
+      side.viewer = mount(side.place, payloads[key], {
         state: looks(before),
-        fetchLayer: (layer) => explorer.fetchLayer(side.key, layer),
+        fetchLayer: (layer) => store.engine.layer({ token, model: side.key, layer }),
       });
       side.place.viewer = side.viewer;
       link(side, sides[1 - number]);
@@ -98,7 +129,7 @@ export function compare({ element, props, watch, trigger }) {
   }
 
   function drawRows(rows) {
-    const table = root.querySelector(".predictions");
+    const table = predictions;
     if (rows === null) {
       const words = "A model without training has no predictions to compare.";
       table.replaceChildren(make("p", { textContent: words }));
@@ -118,23 +149,17 @@ export function compare({ element, props, watch, trigger }) {
     );
   }
 
-  function show() {
-    const { value } = props;
-    if (!value?.sides) return;
-    const isNewClip = value.clip !== clip;
+  function show(answer, asked) {
+    const isNewClip = asked !== token;
     if (isNewClip) payloads = {};
-    clip = value.clip;
-    if (String(value.asked) === String(root.wanted)) root.wanted = null;
-    Object.assign(payloads, value.payloads);
+    token = asked;
+    Object.assign(payloads, answer.payloads);
     for (const { select } of sides) {
-      select.replaceChildren(...value.models.map(({ key, title }) => new Option(title, key)));
+      select.replaceChildren(...answer.models.map(({ key, title }) => new Option(title, key)));
     }
-    root.dataset.shown = `${clip} ${value.sides.join(" ")}`;
-    root.dataset.sent = Object.keys(payloads).join(" ");
     root.classList.add("filled");
-    value.sides.forEach((key, number) => showSide(number, key, isNewClip));
-    drawRows(value.rows);
+    root.setAttribute("aria-busy", "false");
+    answer.sides.forEach((key, number) => showSide(number, key, isNewClip));
+    drawRows(answer.rows);
   }
-  watch("value", show);
-  show();
 }

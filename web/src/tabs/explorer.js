@@ -3,24 +3,24 @@
  * page's address, so that a link brings it back. The server is asked for nothing but the layers that it held back and for
  * pictures of class evidence that are not there.
  *
- * The component's value is {example: name or "", token: key of the analysis,
- * model: key of the page's model, analysis: payload}, or {} when there is nothing new. The viewer's handle is the property
- * `viewer` of its element, as in the exported page.
+ * The component's value is {example: name or "", token: key of the analysis, model: key of the page's model, analysis:
+ * payload}, or {} when there is nothing new. The viewer's handle is the property `viewer` of its element, as in the
+ * exported page.
  */
+import { rootOf } from "../host.js";
 import { mount } from "../viewer/mount.js";
 
-/** @param {import("../host.js").Host} host */
-export function explorer({ element, props, server, watch }) {
-  const CHOICE = ["t", "x", "y", "layer", "levels"];
-  /** The class evidence that is shown, where it is not that of the start. */
-  const EVIDENCE = ["target", "against", "method", "stage"];
-  /** A browser lets the address be changed about three times a second; milliseconds. */
-  const PAUSE = 350;
+const CHOICE = ["t", "x", "y", "layer", "levels"];
+/** The class evidence that is shown, where it is not that of the start. */
+const EVIDENCE = ["target", "against", "method", "stage"];
+/** A browser lets the address be changed about three times a second; milliseconds. */
+const PAUSE = 350;
 
-  /** @type {any} */ 
-  const root = element.querySelector(".sifa-viewer");
+/** @param {import("../host.js").Host} host @param {import("../host.js").Page} page */
+export function explorer(host, { store, setViewer }) {
+  /** @type {any} */
+  const root = rootOf(host);
   let example = "";
-  let token = "";
   let timer;
   /** What the viewer shows of the clip when nothing is chosen. */
   let start;
@@ -61,43 +61,29 @@ export function explorer({ element, props, server, watch }) {
     }, PAUSE);
   }
 
-  async function answered(answer) {
-    const found = await answer;
-    if (found.error) throw new Error(found.error);
-    return found;
-  }
-
-  /** For `mountViewer`: the arrays of a layer of this visitor's clip as a model sees it. */
-  const fetchLayer = (model, layer) => answered(server.layer_arrays({ token, model, layer }));
-
-  /** A picture of class evidence of this visitor's clip. */
-  const fetchEvidence = (evidence) => answered(server.class_evidence({ token, evidence }));
-
   function show() {
-    const { analysis, example: name } = props.value ?? {};
+    const { analysis, example: name, token, model } = host.props.value ?? {};
     if (!analysis) return;
     example = name;
-    token = props.value.token;
-    root.frames = analysis.frames;
     if (root.viewer) {
       root.viewer.update(analysis);
     } else {
       root.viewer = mount(root, analysis, {
         state: fromAddress(name),
-        fetchLayer: (layer) => fetchLayer(props.value.model, layer),
-        fetchEvidence,
+        fetchLayer: (layer) => store.engine.layer({ token: store.get().token, model: store.get().model, layer }),
+        fetchEvidence: (evidence) => store.engine.evidence({ token: store.get().token, ...evidence }),
       });
       root.viewer.on("change", remember);
+      setViewer(root.viewer);
     }
     start = { evidence: root.viewer.firstEvidence };
     toAddress();
+    const { notice } = store.get();
+    store.set({ token, model, frames: analysis.frames, notice: notice.own ? {} : notice });
   }
 
-  // for the tabs that show viewers of their own
-  root.mountViewer = mount;
-  root.fetchLayer = fetchLayer;
   // Gradio rewrites the styles that it is given, and loses some on the way.
   document.head.append(Object.assign(document.createElement("style"), { textContent: VIEWER_STYLES }));
-  watch("value", show);
+  host.watch("value", show);
   show();
 }

@@ -1,30 +1,30 @@
 /**
  * The Learn tab: steps through the equations, and asks the server what would change without a part of the model.
- *
- * A click into a picture asks there. The event "input" asks for a lesson at the viewer's place, "select" for what the
- * part in the root's property `request` does: {part, here, choice}, or null. Both are read when the server is really asked,
- * which may be later than the event, while an earlier question is being answered.
- *
- * The component's value is a lesson, an answer of kind "switched off", or {} when there is nothing new.
  */
+import { rootOf } from "../host.js";
+import { whenOpen } from "../store.js";
 import { COLOUR_MAPS, QUERY_COLOUR } from "../viewer/colour_maps.js";
+import { queryOf } from "./choice.js";
 import { FORMULAS } from "./formulas.js";
 import { make, say } from "./learn_numbers.js";
 import { colourAt, drawDot, fractions, largest, pane } from "./learn_pictures.js";
 import { figure, STEPS, whole } from "./learn_steps.js";
 import { LESSONS } from "./lessons.js";
 
-/** @param {import("../host.js").Host} host */
-export function learn({ element, props, watch, trigger }) {
-  /** @type {any} */ 
-  const root = element.querySelector(".learn");
+/** @param {import("../host.js").Host} host @param {import("../host.js").Page} page */
+export function learn(host, { store, viewer }) {
+  const root = make("section", "learn");
+  root.setAttribute("aria-label", "The equations, one at a time");
+  root.tabIndex = -1;
+  rootOf(host).replaceChildren(root);
   const SHORT = ["Compare", "Gather", "Add", "Difference", "Saliency", "Move", "Attend"];
   const PART_NAMES = { msm: "Motion saliency", offsets: "Offsets", attention: "Attention" };
   let lesson = null;
   let number = 1;
   /** Scope of the switches: every layer, or the one shown. */
   let isHere = false;
-  let asked = "";
+  /** The lesson that was asked for, and the part that is off, "" for none. */
+  const asked = { lesson: "", part: "" };
 
   const list = make("ol", "steps");
   for (const each of LESSONS) {
@@ -69,9 +69,27 @@ export function learn({ element, props, watch, trigger }) {
     const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(picture.getScreenCTM().inverse());
     const clamp = (value, limit) => Math.min(Math.max(value, 0), limit - 1);
     const place = { x: clamp(at.x, lesson.clip.width), y: clamp(at.y, lesson.clip.height) };
-    /** @type {any} */ (document.querySelector("#explorer .sifa-viewer")).viewer.setState({ ...lesson.choice, ...place });
-    trigger("input");
+    viewer().setState({ ...lesson.choice, ...place });
+    askLesson();
   });
+
+  /** The numbers of what the viewer shows, where they are not there yet. */
+  function askLesson() {
+    const { token } = store.get();
+    const question = { token, ...queryOf(viewer().getState()) };
+    if (asked.lesson === JSON.stringify(question)) return;
+    asked.lesson = JSON.stringify(question);
+    store.ask("lesson", "lesson", question, {
+      busy: "Computing the steps",
+      failed: () => (asked.lesson = ""),
+      shown(answer) {
+        store.drop("ablate");
+        asked.part = "";
+        showLesson(answer);
+      },
+    });
+  }
+  whenOpen(store, "learn", askLesson);
 
   /** Show an equation, 1 to 7. */
   function go(to) {
@@ -131,8 +149,8 @@ export function learn({ element, props, watch, trigger }) {
       button.type = "button";
       button.dataset.part = part;
       button.title = lesson.partWords[part];
-      button.setAttribute("aria-pressed", String(part === asked));
-      button.addEventListener("click", () => switchOff(part === asked ? "" : part));
+      button.setAttribute("aria-pressed", String(part === asked.part));
+      button.addEventListener("click", () => switchOff(part === asked.part ? "" : part));
       switches.append(button);
     }
     const where = make("label", "where", make("span", "", "in"));
@@ -141,7 +159,7 @@ export function learn({ element, props, watch, trigger }) {
     choice.value = isHere ? "here" : "all";
     choice.addEventListener("change", () => {
       isHere = choice.value === "here";
-      if (asked) switchOff(asked);
+      if (asked.part) switchOff(asked.part);
     });
     where.append(choice);
     /** @type {any} */
@@ -152,26 +170,30 @@ export function learn({ element, props, watch, trigger }) {
     experiment.replaceChildren(title, make("div", "row", switches, where), outcome);
     if (focused) switches.querySelector(`[data-part="${focused}"]`)?.focus();
     if (answer) outcome.append(...resultOf(answer));
-    else if (asked) outcome.append(make("p", "busy", "Running the model without it …"));
+    else if (asked.part) outcome.append(make("p", "busy", "Running the model without it …"));
     else outcome.append(make("p", "words", "Same clip, same weights, one part less: the model runs again and shows the difference."));
   }
 
-  /** Which part is asked about, "" for none. */
-  function setAsked(part) {
-    asked = part;
-    root.request = part ? { part, here: isHere, choice: lesson.choice } : null;
-  }
-
   function switchOff(part) {
-    setAsked(part);
+    asked.part = part;
+    store.drop("ablate");
     drawExperiment();
-    if (part) trigger("select");
+    if (!part) return;
+    const { t, x, y, layer, levels } = lesson.choice;
+    const question = { token: store.get().token, part, here: isHere, frame: t, x, y, layer, levels };
+    store.ask("ablate", "ablate", question, {
+      shown: drawExperiment,
+      failed() {
+        asked.part = ""; // the page says why
+        drawExperiment();
+      },
+    });
   }
 
   const percent = (fraction) => `${(100 * fraction).toFixed(fraction > 0.0995 && fraction < 0.9995 ? 0 : 1)} %`;
 
   function resultOf(answer) {
-    const parts = [make("p", "words", lesson.partWords[answer.part])];
+    const parts = [make("p", "words", lesson.partWords[asked.part])];
     if (answer.probabilities.length) {
       const table = make("table", "bars", make("caption", "", "Predictions, with the part and without it"));
       for (const [label, before, after] of answer.probabilities) {
@@ -196,7 +218,7 @@ export function learn({ element, props, watch, trigger }) {
       };
       return figure(pane(lesson, 1, whole(lesson), label, draw, true), label);
     };
-    const after = answer.part === "attention" ? "Without: the points are found, but nothing is gathered" : "Without";
+    const after = asked.part === "attention" ? "Without: the points are found, but nothing is gathered" : "Without";
     parts.push(make("div", "pictures", points("before", "With the part"), points("after", after)));
     parts.push(
       make("p", "says", `The ${answer.before.points.length} points of your query lie ${say(answer.moved)} pixels elsewhere on average.`),
@@ -217,23 +239,4 @@ export function learn({ element, props, watch, trigger }) {
     event.preventDefault();
     go(to ?? digit);
   });
-
-  function show() {
-    const value = props.value ?? {};
-    if (value.kind === "lesson") {
-      setAsked("");
-      showLesson(value);
-      return;
-    }
-    if (!lesson || value.part !== asked || value.here !== isHere) return; // something else is asked by now
-    if (value.kind === "switched off") {
-      drawExperiment(value);
-    } else if (value.kind === "failed") {
-      setAsked(""); // the page says why
-      drawExperiment();
-    }
-  }
-
-  watch("value", show);
-  show();
 }

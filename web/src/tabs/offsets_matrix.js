@@ -1,24 +1,27 @@
 /**
  * The matrix of layers and frames: one number a cell, coloured by the measure that is chosen. A cell opens its layer and
- * frame in the viewer.
+ * frame in the viewer. Every text is shown as text.
  *
- * The component's value is {} or {layers: [{name, cells}],
- * frames: ["0 → 1", ...],
- * measures: [{id, title, about, unit, digits, low, high, zero, values: [layer][frame], number or null}]}; `low` and
- * `high` are the ends of the colour scale, and `zero` says that it has two sides. Every text is shown as text.
+ * @typedef {object} Matrix
+ * @property {{name: string, cells: string}[]} layers `cells` says how many
+ * @property {string[]} frames "0 → 1" and so on
+ * @property {Measure[]} measures
+ *
+ * @typedef {object} Measure
+ * @property {string} id @property {string} title @property {string} about @property {string} unit @property {number} digits
+ * @property {number} low end of the colour scale @property {number} high the other @property {boolean} zero two sides
+ * @property {(number | null)[][]} values [layer][frame]
  */
 import { element as make } from "../viewer/elements.js";
 
-/** @param {import("../host.js").Host} host */
-export function offsetsMatrix({ element, props, watch }) {
-  /** @type {any} */ 
-  const root = element.querySelector(".matrix");
-  const viewer = () => /** @type {any} */ (document.querySelector("#explorer .sifa-viewer"))?.viewer;
+/** @param {{viewer: () => any, open: (layer: string, t: number) => void}} page */
+export function createMatrix({ viewer, open: openIn }) {
+  const root = make("div", { class: "sheet matrix" });
   let measure = "mean_magnitude";
   /** The cell that the keyboard is at: [layer, frame]. */
   let at = [0, 0];
   let followed;
-  /** What the matrix shows: the last value that was not empty. */
+  /** @type {Matrix} */
   let data;
 
   /** Fraction of the strongest colour, -1..1; colours stay light enough (dark enough, in the dark) to read numbers on. */
@@ -111,13 +114,7 @@ export function offsetsMatrix({ element, props, watch }) {
 
   function open(button) {
     const [layer, t] = button.dataset.at.split(",").map(Number);
-    viewer()?.setState({ layer: data.layers[layer].name, t });
-    /** @type {HTMLElement} */ (document.querySelector("#to-explore"))?.click();
-    const focus = () => {
-      /** @type {HTMLElement} */ (document.querySelector("#explorer .screen.here"))?.focus({ preventScroll: true });
-    };
-    requestAnimationFrame(() => requestAnimationFrame(focus)); // the viewer has to be there again first
-    scrollTo({ top: 0 });
+    openIn(data.layers[layer].name, t);
   }
 
   root.addEventListener("click", (event) => {
@@ -143,16 +140,17 @@ export function offsetsMatrix({ element, props, watch }) {
     button.focus();
   });
 
-  function show() {
-    if (!props.value?.layers) return;
-    data = props.value;
-    at = [0, 0];
-    draw();
-    if (followed !== viewer()) {
-      followed = viewer();
-      followed?.on("change", markCurrent);
-    }
-  }
-  watch("value", show);
-  show();
+  return {
+    element: root,
+    /** @param {Matrix} matrix */
+    show(matrix) {
+      data = matrix;
+      at = [0, 0];
+      draw();
+      if (followed !== viewer()) {
+        followed = viewer();
+        followed?.on("change", markCurrent);
+      }
+    },
+  };
 }

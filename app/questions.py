@@ -1,0 +1,217 @@
+"""What the page asks about a clip that has been opened: named endpoints with plain arguments and JSON answers.
+
+Each method of `Questions` is one of them. `token` names the clip, and is known to whoever has opened it only; `frame`
+is a feature frame, x and y are pixels of the clip. Everything that is wrong is answered in one sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from app import charts
+from app.background import BackgroundWork
+from app.downloads import pack
+from app.models import MAIN, REGULAR
+from app.service import Service
+from app.tabs.compare import prediction_rows
+from app.tabs.learn import ablation_of, lesson_of
+from app.tabs.offset_controls import cards_of
+from app.tabs.offsets import findings_of, matrix_of
+from sifa_core import Analysis, paper
+from sifa_core.errors import QueryError
+from sifa_core.explain.analysis import Selection
+from sifa_core.explain.class_evidence import METHOD_WORDS
+from sifa_core.explain.render.payload import light_payload
+from sifa_core.explain.studies.equations import explain_equations
+from sifa_core.explain.studies.faithfulness import Faithfulness
+
+Answer = dict[str, Any]
+
+DATASETS = {
+    "kinetics400": "Kinetics-400",
+    "kinetics600": "Kinetics-600",
+    "something_v1": "Something-Something V1",
+    "something_v2": "Something-Something V2",
+}
+"""Data sets of the paper's tables, and their titles."""
+COMPARED = (MAIN, REGULAR)
+"""What is compared first: the model with and without its offsets."""
+
+
+class Questions:
+    """All of them, about the clips of one service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def layer(self, token: str, model: str, layer: str) -> Answer:
+        """The arrays of one SIFA layer as the payload would hold them: offset, weights and saliency, base64 float16.
+        `model` is a key of `compare`."""
+        return dict(self._service.layer_arrays(token, model, layer))
+
+    def evidence(
+        self,
+        token: str,
+        target: int | None = None,
+        against: int | None = None,
+        method: str | None = None,
+        stage: str | None = None,
+    ) -> Answer:
+        """One picture of class evidence for a class, rather than for another one, by a method, read at a stage."""
+        return self._service.evidence_map(token, _evidence(target, against, method, stage))
+
+    def charts(self, token: str, frame: int, x: float, y: float, layer: str, levels: int) -> Answer:
+        """Plotly figures of a query by name; no predictions of an untrained model."""
+        analysis = self._service.analysis(token)
+        figures = charts.query_charts(analysis, analysis.select((frame, x, y), layer, levels))
+        return {name: _plotly(figure) for name, figure in figures.items()}
+
+    def faithfulness(
+        self,
+        token: str,
+        target: int | None = None,
+        against: int | None = None,
+        method: str | None = None,
+        stage: str | None = None,
+    ) -> Iterator[Answer]:
+        """Whether a picture of class evidence can be believed. It takes seconds: {step, done} tells how far it is, and
+        the last answer has the verdict in words and the curves as Plotly figures."""
+        asked = _evidence(target, against, method, stage)
+        work = BackgroundWork(lambda tell: self._service.faithfulness(token, asked, tell))
+        for done, step in work:
+            yield {"step": step, "done": done}
+        yield _verdict(self._service.analysis(token), work.result())
+
+    def offsets(self, token: str) -> Answer:
+        """What is to be said of a clip's offsets and attention, and a matrix of layers and frames."""
+
+        def measure(analysis: Analysis) -> Answer:
+            return {"findings": findings_of(analysis), "matrix": matrix_of(analysis)}
+
+        found: Answer = self._service.get_or_compute(token, "offsets", measure)
+        return found
+
+    def distributions(self, token: str, layer: str, frame: int) -> Answer:
+        """Lengths and directions of a layer's offsets in one frame, as Plotly figures."""
+        analysis = self._service.analysis(token)
+        return {
+            "lengths": _plotly(charts.length_histogram(analysis, layer, frame)),
+            "directions": _plotly(charts.direction_rose(analysis, layer, frame)),
+        }
+
+    def controls(self, token: str) -> Answer:
+        """What the model makes of the clip without its motion, its direction or its order: one card each."""
+        cards = self._service.get_or_compute(token, "controls", cards_of)
+        return {"cards": cards, "trained": self._service.model.info.is_trained}
+
+    def lesson(self, token: str, frame: int, x: float, y: float, layer: str, levels: int) -> Answer:
+        """All numbers of the paper's equations at a query."""
+        analysis = self._service.analysis(token)
+        selection = analysis.select((frame, x, y), layer, levels)
+        with self._service.model_lock:
+            steps = explain_equations(analysis, selection.query, selection.layer)
+        return lesson_of(analysis, selection, steps)
+
+    def ablate(
+        self, token: str, part: str, here: bool, frame: int, x: float, y: float, layer: str, levels: int
+    ) -> Answer:
+        """What changes at a query when a part of the model is switched off, in its layer alone (`here`) or in all."""
+        analysis = self._service.analysis(token)
+        selection = analysis.select((frame, x, y), layer, levels)
+        with self._service.model_lock:
+            return ablation_of(analysis, selection, part, here)
+
+    def compare(self, token: str, one: str = "", other: str = "", known: list[str] | None = None) -> Answer:
+        """What two models, by key, make of the clip: the payload of each that is not among the `known`, and the most
+        probable classes of both. Without keys, the model with and without its offsets."""
+        keys = tuple(key or default for key, default in zip((one, other), COMPARED, strict=True))
+        views = [self._service.model_view(token, key) for key in keys]
+        return {
+            "models": [{"key": key, "title": title} for key, title in self._service.models.titles.items()],
+            "sides": list(keys),
+            "payloads": {
+                key: light_payload(view.payload)
+                for key, view in zip(keys, views, strict=True)
+                if key not in (known or ())
+            },
+            "rows": prediction_rows(*(view.predictions for view in views)),
+        }
+
+    def costs(self, dataset: str) -> Answer:
+        """The paper's accuracies against cost on a data set, a Plotly figure."""
+        if dataset not in DATASETS:
+            raise QueryError(f"There is no data set {dataset!r}; choose one of: {', '.join(DATASETS)}.")
+        rows = paper.results(dataset)
+        return _plotly(charts.cost_chart(rows, f"{DATASETS[dataset]}, Table {rows[0].table} of the paper"))
+
+    def export(
+        self,
+        token: str,
+        kind: str,
+        frame: int | None = None,
+        x: float | None = None,
+        y: float | None = None,
+        layer: str | None = None,
+        levels: int | None = None,
+        target: int | None = None,
+        against: int | None = None,
+        method: str | None = None,
+        stage: str | None = None,
+        paper: bool = False,
+    ) -> Answer:
+        """A file of what is shown: {name, type, data in base64}. `kind` is png, svg, gif, mp4, html or json."""
+        analysis = self._service.analysis(token)
+        query = None if frame is None or x is None or y is None else (frame, x, y)
+        with self._service.model_lock:
+            selection = _selection(analysis, query, layer, levels, _evidence(target, against, method, stage), paper)
+            return pack(analysis, selection, kind)
+
+
+def _evidence(target: int | None, against: int | None, method: str | None, stage: str | None) -> Answer:
+    """Arguments of `Analysis.class_evidence`; None is the default of each."""
+    return {"layer": stage, "target": target, "method": method, "against": against}
+
+
+def _selection(
+    analysis: Analysis,
+    query: tuple[int, float, float] | None,
+    layer: str | None,
+    levels: int | None,
+    evidence: Answer,
+    paper: bool,
+) -> Selection:
+    """What is shown; the paper's own picture of a class is of no other method, stage or class beside it."""
+    if paper:
+        return analysis.select(query, layer, levels, evidence["target"], paper=True)
+    return analysis.select(
+        query,
+        layer,
+        levels,
+        evidence["target"],
+        against=evidence["against"],
+        method=evidence["method"],
+        evidence_layer=evidence["layer"],
+    )
+
+
+def _verdict(analysis: Analysis, found: Faithfulness) -> Answer:
+    """Headline, sentences, and what was tested."""
+    headline, *sentences = found.verdict
+    labels = analysis.info.labels
+    against = "" if found.against is None else f" rather than “{labels[found.against]}”"
+    return {
+        "faithful": found.faithful,
+        "headline": headline,
+        "sentences": sentences,
+        "tested": f"Tested: “{labels[found.target]}”{against}, {found.method.replace('_', ' ')} in {found.layer}. ",
+        "method": METHOD_WORDS[found.method],
+        "charts": {name: _plotly(charts.faithfulness_chart(found, name)) for name in charts.FAITHFULNESS_TITLES},
+    }
+
+
+def _plotly(figure: Any) -> Answer:
+    """A figure as plotly.js takes it."""
+    parts: Answer = json.loads(figure.to_json())
+    return {"data": parts["data"], "layout": parts["layout"]}
