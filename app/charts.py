@@ -158,7 +158,7 @@ def direction_rose(analysis: Analysis, layer: str, t: int) -> go.Figure:
     """As `directions_chart`, for a layer. Raises QueryError for a layer or frame that does not exist."""
     fractions = analysis.offset_statistics(layer).direction[analysis.check_frame(t)]
     title = "Which way they point" if fractions.any() else "No way: every offset is zero"
-    return _centre(_rose(fractions), f"{title}<br>{layer}, {frames_of(analysis, t)}", left=34, right=34, bottom=18)
+    return _centre(_rose(fractions), f"{title}<br>{layer}, {frames_of(analysis, t)}", left=34, right=34, bottom=26)
 
 
 def length_histogram(analysis: Analysis, layer: str, t: int) -> go.Figure:

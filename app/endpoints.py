@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
+from gradio.components.api_component import Api
 
 from app.questions import Questions
 from app.service import Service
@@ -30,8 +31,17 @@ log = logging.getLogger("app")
 
 Answer = dict[str, Any]
 
+MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+"""One at a time of those that need the model."""
+EXAMPLES_QUEUE: dict[str, Any] = {"concurrency_id": "examples", "concurrency_limit": 8}
+"""Examples are analysed ahead: whoever opens one need not wait for the uploads of others."""
+READING_QUEUE: dict[str, Any] = {"concurrency_id": "charts", "concurrency_limit": 4}
+"""Questions that are answered from what is there already need not wait for the model."""
+QUEUES = {"open_example": EXAMPLES_QUEUE} | dict.fromkeys(("layer", "charts", "distributions", "costs"), READING_QUEUE)
+"""Where questions wait that do not wait for the model."""
 
-def add_endpoints(service: Service, queue: dict[str, Any]) -> None:
+
+def add_endpoints(service: Service) -> None:
     """Add `predict` and `explain` to the page that is being built."""
 
     def check(clip: str | None, example: str) -> None:
@@ -88,21 +98,27 @@ def add_endpoints(service: Service, queue: dict[str, Any]) -> None:
             )
             return describe(analysis, selection)
 
-    _listen(predict, explain, **queue)
+    _listen(predict, explain, **MODEL_QUEUE)
 
 
-READING: dict[str, Any] = {"concurrency_id": "charts", "concurrency_limit": 4}
-"""Questions that are answered from what is there already need not wait for the model."""
-READERS = ("layer", "charts", "distributions", "costs")
-
-
-def add_questions(service: Service, queue: dict[str, Any]) -> None:
+def add_questions(service: Service) -> None:
     """Add the methods of `Questions` by their names to the page that is being built."""
     questions = Questions(service)
     for name, method in inspect.getmembers(questions, inspect.ismethod):
-        if not name.startswith("_"):
-            safe = _plain_answers if inspect.isgeneratorfunction(method) else _plain_errors
-            gr.api(safe(method), api_name=name, **(READING if name in READERS else queue))
+        if name.startswith("_") or name == "open_clip":
+            continue
+        safe: Callable[..., Any] = _plain_answers if inspect.isgeneratorfunction(method) else _plain_errors
+        gr.api(safe(method), api_name=name, **QUEUES.get(name, MODEL_QUEUE))
+    _listen_to_uploads(_plain_answers(questions.open_clip), **MODEL_QUEUE)
+
+
+def _listen_to_uploads(open_clip: Callable[..., Iterator[Answer]], **queue: Any) -> None:
+    """Name the endpoint that takes a file. Like those of `gr.api`, it leaves nothing of its answers with Gradio, which
+    keeps the last value of every component for each of thousands of sessions where it prepares them itself."""
+    clip = gr.File(label="clip", visible=False)
+    only_uploads(clip)
+    answer = Api(None, {"type": "object"}, "answer")
+    gr.Button(visible=False).click(open_clip, clip, answer, api_name="open_clip", postprocess=False, **queue)
 
 
 def _listen(predict: Callable[..., Answer], explain: Callable[..., Answer], **queue: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the page asks about a clip that has been opened: named endpoints with plain arguments and JSON answers.
+"""What the page asks: opening a clip, and what there is to know of one. Named endpoints with JSON answers.
 
 Each method of `Questions` is one of them. `token` names the clip, and is known to whoever has opened it only; `frame`
 is a feature frame, x and y are pixels of the clip. Everything that is wrong is answered in one sentence.
@@ -13,13 +13,14 @@ from typing import Any
 from app import charts
 from app.background import BackgroundWork
 from app.downloads import pack
+from app.examples import remark
 from app.models import MAIN, REGULAR
 from app.service import Service
 from app.tabs.compare import prediction_rows
 from app.tabs.learn import ablation_of, lesson_of
 from app.tabs.offset_controls import cards_of
 from app.tabs.offsets import findings_of, matrix_of
-from sifa_core import Analysis, paper
+from sifa_core import Analysis, Clip, paper
 from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Selection
 from sifa_core.explain.class_evidence import METHOD_WORDS
@@ -45,6 +46,34 @@ class Questions:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+
+    def open_example(self, example: str) -> Iterator[Answer]:
+        """One of the page's own clips: its token, what is to be said of it, and its payload for the viewer.
+
+        Where it has to be analysed first, {step, done} says so."""
+        token = self._service.cached_example(example)
+        if token is None:
+            yield {"step": "Reading the clip and running the model", "done": 0.0}
+            token = self._service.open_example(example)
+        yield self._opened(token, example)
+
+    def open_clip(self, clip: str) -> Iterator[Answer]:
+        """The same of a visitor's own clip, an upload; only whoever has its token finds it again."""
+        yield {"step": "Reading the clip", "done": 0.0}
+        read = self._service.read(clip)  # the file goes with the next sweep: another visitor may have sent the same one
+        yield {"step": "Running the model", "done": 0.5}
+        yield self._opened(self._service.analyze(*read))
+
+    def _opened(self, token: str, example: str = "") -> Answer:
+        entry = self._service.entry(token)
+        analysis = entry.analysis
+        return {
+            "token": token,
+            "example": example,
+            "model": MAIN,
+            "clip": clip_facts(analysis.clip) | {"remark": remark(example, analysis.info, analysis.predictions)},
+            "analysis": light_payload(entry.payload),
+        }
 
     def layer(self, token: str, model: str, layer: str) -> Answer:
         """The arrays of one SIFA layer as the payload would hold them: offset, weights and saliency, base64 float16.
@@ -167,6 +196,21 @@ class Questions:
         with self._service.model_lock:
             selection = _selection(analysis, query, layer, levels, _evidence(target, against, method, stage), paper)
             return pack(analysis, selection, kind)
+
+
+def clip_facts(clip: Clip) -> Answer:
+    """What is being looked at: the name, and facts in a few words each."""
+    source = clip.source
+    step = "every frame" if source.stride == 1 else f"one frame in {source.stride}"
+    return {
+        "name": source.name,
+        "facts": [
+            f"{source.width} × {source.height} pixels",
+            f"{source.duration:.1f} s",
+            f"{clip.num_frames} frames from {clip.timestamps[0]:.1f} s on, {step}",
+            *source.warnings,
+        ],
+    }
 
 
 def _evidence(target: int | None, against: int | None, method: str | None, stage: str | None) -> Answer:

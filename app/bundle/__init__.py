@@ -38,4 +38,4 @@ def host(name: str, value: Any = None, *, before: str = "", **options: Any) -> g
 
 def part(name: str) -> str:
     """What a component runs to be filled by the part `name` of the program, see web/src/host.js."""
-    return f"(globalThis.sifaParts ??= []).push([{name!r}, {{element, props, trigger, watch}}]);"
+    return f"(globalThis.sifaParts ??= []).push([{name!r}, {{element, props}}]);"

@@ -24,8 +24,6 @@ class Body(Enum):
     NONE = auto()
     JOIN = auto()
     """A call of any function of the page, by its number, to be queued."""
-    RUN = auto()
-    """A call of a function that needs no queue."""
     NAMED = auto()
     """A call of an endpoint by its name, with values in order."""
     NAMED_FIELDS = auto()
@@ -67,7 +65,6 @@ CALLS = (
     Route("GET", f"{API}/heartbeat/{SESSION}"),
     Route("POST", f"{API}/queue/join", Body.JOIN),
     Route("GET", f"{API}/queue/data", query="session_hash"),
-    Route("POST", f"{API}/run/predict/?", Body.RUN),
     Route("POST", f"{API}/call/[a-z0-9_]{{1,40}}/?", Body.NAMED),
     Route("GET", f"{API}/call/[a-z0-9_]{{1,40}}/{SESSION}"),
     Route("POST", f"{API}/call/v2/[a-z0-9_]{{1,40}}/?", Body.NAMED_FIELDS),

@@ -79,9 +79,7 @@ class BodyCheck:
     def rewrite(self, kind: Body, path: str, value: dict[str, Json]) -> dict[str, Json]:
         """The body as Gradio is to get it. Raises RefusalError (400, 404)."""
         if kind is Body.JOIN:
-            return self._call(value, queued=True)
-        if kind is Body.RUN:
-            return self._call(value, queued=False)
+            return self._call(value)
         if kind is Body.NAMED:
             function = self._named(path.rstrip("/").rsplit("/", 1)[-1])
             return {"data": self._arguments(function, value.get("data"))} | _session(value, needed=False)
@@ -109,9 +107,9 @@ class BodyCheck:
             raise RefusalError(404, f"There is no function of this name; there are {', '.join(names)} and {last}.")
         return named[name]
 
-    def _call(self, value: dict[str, Json], *, queued: bool) -> dict[str, Json]:
+    def _call(self, value: dict[str, Json]) -> dict[str, Json]:
         function = self._page.fns.get(_number(value, "fn_index"))
-        if function is None or bool(function.queue) is not queued:
+        if function is None or not _is_named(function):
             raise RefusalError(404, "The page has no such function; please reload it.")
         arguments = self._arguments(function, value.get("data"))
         trigger = value.get("trigger_id")
@@ -126,28 +124,20 @@ class BodyCheck:
         expected = function.inputs
         if not isinstance(data, list) or len(data) > len(expected):
             raise RefusalError(400, f"data is a list of {len(expected)} values.")
-        if len(data) < len(expected):
-            if not _is_named(function):
-                raise RefusalError(400, f"data is a list of {len(expected)} values.")
-            data = data + [component.value for component in expected[len(data) :]]
-        named = _is_named(function)
-        return [self._argument(component, each, named) for component, each in zip(expected, data, strict=True)]
+        data = data + [component.value for component in expected[len(data) :]]
+        return [self._argument(component, each) for component, each in zip(expected, data, strict=True)]
 
     def _fields(self, function: Any, value: dict[str, Json]) -> dict[str, Json]:
         names = dict(zip(_names(function), function.inputs, strict=True))
         for name in value:
             if name not in names:
                 raise RefusalError(400, f"There is no such argument; there are {', '.join(names)}.")
-        return {name: self._argument(names[name], each, True) for name, each in value.items()}
+        return {name: self._argument(names[name], each) for name, each in value.items()}
 
-    def _argument(self, component: Any, value: Json, named: bool) -> Json:
-        if isinstance(component, gr.State):
-            return None  # the server has its own
+    def _argument(self, component: Any, value: Json) -> Json:
         if isinstance(component, gr.File):
             return self._file(value)
         self._refuse_files(value)
-        if not named and not _fits(component, value):
-            raise RefusalError(400, "A value is not of the kind that the page sends; please reload it.")
         return value
 
     def _file(self, value: Json) -> Json:
@@ -182,17 +172,6 @@ def _is_named(function: Any) -> bool:
 def _names(function: Any) -> list[str]:
     """The arguments of a function that everybody may call, in their order."""
     return list(inspect.signature(function.fn).parameters)
-
-
-def _fits(component: Any, value: Json) -> bool:
-    """Whether a value may be one of the component's, as its page sends them."""
-    if value is None or isinstance(component, (gr.HTML, gr.JSON)):
-        return True
-    if isinstance(component, gr.Number):
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if isinstance(component, gr.Radio):
-        return value in [choice for _, choice in component.choices]
-    return isinstance(component, (gr.Textbox, gr.Button)) and isinstance(value, str)
 
 
 def _session(value: Mapping[str, Json], needed: bool = True) -> dict[str, Json]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import base64
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from gradio_client import Client
+from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from app.questions import DATASETS, Questions
+from app.questions import DATASETS, Questions, clip_facts
 from app.service import Service
 from sifa_core import Analysis
-from sifa_core.explain.render.payload import evidence_map
+from sifa_core.explain.render.payload import evidence_map, light_payload
 from sifa_core.models import VideoModel
+from sifa_core.paths import EXAMPLE_CLIPS
 from tests.serving import served
 
 PLACE = {"frame": 1, "x": 20.0, "y": 30.0, "layer": "res4.1", "levels": 2}
@@ -47,6 +50,43 @@ def test_each_is_an_endpoint_and_says_what_it_does(client: Client) -> None:
         assert method.__doc__
         parameters = [each["parameter_name"] for each in named[f"/{name}"]["parameters"]]
         assert parameters == list(inspect.signature(method).parameters)[1:]
+
+
+def test_an_example_is_opened_and_said_to_be_what_it_is(client: Client, shown: Service) -> None:
+    job = client.submit("earth_rotates", api_name="/open_example")
+    opened = job.result()
+    *steps, last = job.outputs()
+    assert [each["step"] for each in steps] == ["Reading the clip and running the model"]
+    assert opened == last
+    assert (opened["example"], opened["model"], opened["clip"]["name"]) == (
+        "earth_rotates",
+        "main",
+        "earth_rotates.mp4",
+    )
+    assert opened["clip"]["facts"][0].endswith(" pixels")
+    assert opened["analysis"] == light_payload(shown.payload(opened["token"]))
+    again = client.submit("earth_rotates", api_name="/open_example")
+    assert again.result()["token"] == opened["token"]
+    assert len(again.outputs()) == 1, "it is there already"
+
+
+def test_a_clip_of_ones_own_is_opened(client: Client, shown: Service, tmp_path: Path) -> None:
+    job = client.submit(handle_file(EXAMPLE_CLIPS / "earth_rotates.mp4"), api_name="/open_clip")
+    opened = job.result()
+    assert [each.get("step") for each in job.outputs()] == ["Reading the clip", "Running the model", None]
+    assert (opened["example"], opened["clip"]["remark"]) == ("", "")
+    assert shown.analysis(opened["token"]).clip.source.name == "earth_rotates.mp4"
+    words = tmp_path / "words.mp4"
+    words.write_text("These are words.")
+    with pytest.raises(AppError, match=r"words.mp4 is not a video"):
+        client.predict(handle_file(words), api_name="/open_clip")
+
+
+def test_what_is_said_of_a_clip(analysis: Analysis) -> None:
+    clip = analysis.clip
+    warned = replace(clip, source=replace(clip.source, warnings=("The last frame is repeated.",)))
+    assert clip_facts(warned)["facts"][-1] == "The last frame is repeated."
+    assert clip_facts(clip)["name"] == "noise.mp4"
 
 
 def test_a_layer_and_a_picture_are_those_of_the_payload(client: Client, shown: Service, token: str) -> None:

@@ -11,12 +11,20 @@ import { downloads } from "./tabs/downloads.js";
 import { explorer } from "./tabs/explorer.js";
 import { faithfulness } from "./tabs/faithfulness.js";
 import { learn } from "./tabs/learn.js";
+import { notice, status } from "./tabs/line.js";
 import { masthead } from "./tabs/masthead.js";
-import { notice } from "./tabs/notice.js";
 import { offsets } from "./tabs/offsets.js";
+import { sources } from "./tabs/sources.js";
 
-let shown;
+/** @type {{viewer?: import("./viewer/mount.js").Handle, open?: (question: any) => void}} */
+const shared = {};
 fillParts(
-  { charts, compare, costs, downloads, explorer, faithfulness, learn, masthead, notice, offsets },
-  { store: createPageStore(serverEngine()), viewer: () => shown, setViewer: (handle) => (shown = handle) },
+  { charts, compare, costs, downloads, explorer, faithfulness, learn, masthead, notice, offsets, sources, status },
+  {
+    store: createPageStore(serverEngine()),
+    viewer: () => shared.viewer,
+    setViewer: (handle) => (shared.viewer = handle),
+    open: (question) => shared.open?.(question),
+    setOpen: (open) => (shared.open = open),
+  },
 );

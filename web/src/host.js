@@ -3,14 +3,14 @@
  *
  * @typedef {object} Host
  * @property {HTMLElement} element the component's element
- * @property {{value: any}} props `value` is what the server has sent last
- * @property {(name: "value", changed: () => void) => void} watch
- * @property {(event: string, data?: any) => void} trigger tell the server's listeners
+ * @property {{value: any}} props `value` is what the server says first
  *
  * @typedef {object} Page what all parts share
  * @property {import("./store.js").PageStore} store
  * @property {() => import("./viewer/mount.js").Handle | undefined} viewer that of Explore, once there is one
  * @property {(handle: import("./viewer/mount.js").Handle) => void} setViewer
+ * @property {(question: {example: string} | {clip: File}) => void} open another clip
+ * @property {(open: (question: any) => void) => void} setOpen
  */
 
 /** Where parts wait by name until the program is there: [name, host]. */

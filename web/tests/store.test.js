@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { engineOf, QUESTIONS } from "../src/engine/engine.js";
+import { engineOf } from "../src/engine/engine.js";
 import { createPageStore, whenOpen } from "../src/store.js";
 
 /** An engine whose answers are given by hand, in any order. */
@@ -30,7 +30,7 @@ function page() {
   const shown = [];
   const failed = [];
   const ask = (slot, question, more = {}) =>
-    store.ask(slot, QUESTIONS[0], question, { shown: (answer) => shown.push(answer), failed: (words) => failed.push(words), ...more });
+    store.ask(slot, more.name ?? "offsets", question, { shown: (answer) => shown.push(answer), failed: (words) => failed.push(words), ...more });
   return { store, asked, shown, failed, ask };
 }
 
@@ -43,20 +43,53 @@ function orders(count) {
 }
 
 for (const order of orders(4)) {
-  test(`of four questions in a slot, answered in the order ${order.join(" ")}, only the last is shown`, async () => {
+  test(`of four clips that are opened, answered in the order ${order.join(" ")}, only the last is shown`, async () => {
     const { asked, shown, ask } = page();
-    for (const number of [0, 1, 2, 3]) ask("slot", { number });
-    for (const number of order) asked[number].answer(number);
+    for (const number of [0, 1, 2, 3]) ask("open", { number }, { name: "open" });
     await settled();
+    for (const number of order) {
+      asked[number].answer(number);
+      await settled();
+    }
     assert.deepEqual(shown, [3]);
     assert.deepEqual(asked.map(({ options }) => options.signal.aborted), [true, true, true, false]);
   });
 }
 
+test("of hasty questions in a slot the first and the last are asked, and only the last is shown", async () => {
+  const { asked, shown, ask } = page();
+  ask("slot", { number: 0 });
+  await settled();
+  for (const number of [1, 2, 3]) ask("slot", { number });
+  await settled();
+  assert.deepEqual(asked.map(({ question }) => question.number), [0]);
+  asked[0].fail("late, and about something else");
+  await settled();
+  assert.deepEqual(asked.map(({ question }) => question.number), [0, 3]);
+  asked[1].answer(3);
+  await settled();
+  assert.deepEqual(shown, [3]);
+});
+
+test("about another clip is asked at once, whatever is on its way about the one before", async () => {
+  const { store, asked, shown, ask } = page();
+  ask("slot", { number: 0 });
+  await settled();
+  store.set({ token: "another" });
+  ask("slot", { number: 1 });
+  await settled();
+  asked[1].answer(1);
+  await settled();
+  asked[0].answer(0);
+  await settled();
+  assert.deepEqual(shown, [1]);
+});
+
 test("slots do not disturb each other", async () => {
   const { asked, shown, ask } = page();
   ask("one", {});
   ask("other", {});
+  await settled();
   asked[1].answer("other");
   asked[0].answer("one");
   await settled();
@@ -68,7 +101,8 @@ test("an answer, an error and progress about the clip before are dropped", async
   const told = [];
   ask("one", {}, { tell: (progress) => told.push(progress) });
   ask("other", {}, { busy: "Running the model" });
-  assert.deepEqual(store.get().notice, { busy: "Running the model", own: true });
+  await settled();
+  assert.deepEqual(store.get().notice, { busy: "Running the model" });
   store.set({ token: "another" });
   assert.deepEqual(store.get().notice, {});
   asked[0].options.tell({ done: 0.5, step: "half" });
@@ -79,30 +113,44 @@ test("an answer, an error and progress about the clip before are dropped", async
   assert.deepEqual(store.get().notice, {});
 });
 
-test("an error is said, and gone with the next step of the server", async () => {
+test("an error is said", async () => {
   const { store, asked, failed, ask } = page();
   ask("one", {}, { busy: "Running the model" });
+  await settled();
   asked[0].fail("There is no such place.");
   await settled();
   assert.deepEqual(failed, ["There is no such place."]);
-  assert.deepEqual(store.get().notice, { failure: "There is no such place.", own: true });
+  assert.deepEqual(store.get().notice, { failure: "There is no such place." });
 });
 
 test("what is being done is not said any more once it is done, unless something else is", async () => {
   const { store, asked, ask } = page();
   ask("one", {}, { busy: "First" });
   ask("other", {}, { busy: "Second" });
+  await settled();
   asked[0].answer(1);
   await settled();
-  assert.deepEqual(store.get().notice, { busy: "Second", own: true });
+  assert.deepEqual(store.get().notice, { busy: "Second" });
   asked[1].answer(2);
   await settled();
+  assert.deepEqual(store.get().notice, {});
+});
+
+test("progress takes the place of what was said to be done", async () => {
+  const { store, asked, ask } = page();
+  ask("one", {}, { busy: "Sending" });
+  await settled();
+  asked[0].options.tell({ done: 0.5, step: "Reading" });
+  assert.deepEqual(store.get().notice, { busy: "Reading" });
+  store.drop("one");
+  asked[0].options.tell({ done: 0.9, step: "Running" });
   assert.deepEqual(store.get().notice, {});
 });
 
 test("what is not asked any more is given up", async () => {
   const { store, asked, shown, ask } = page();
   ask("one", {}, { busy: "Running the model" });
+  await settled();
   store.drop("one");
   assert.deepEqual(store.get().notice, {});
   assert.equal(asked[0].options.signal.aborted, true);

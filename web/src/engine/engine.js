@@ -9,6 +9,8 @@
  * @typedef {(question: Record<string, any>, options?: Options) => Promise<any>} Question rejects with one sentence
  *
  * @typedef {object} Engine
+ * @property {Question} open {example: name} or {clip: file}: a clip of the page's own, "" for the first, or a visitor's;
+ *   the answer has its token, what is to be said of it, and its payload
  * @property {Question} layer {token, model, layer}: the arrays of a layer that a payload holds back
  * @property {Question} evidence {token, target, against, method, stage}: one picture of class evidence
  * @property {Question} charts {token, frame, x, y, layer, levels}: Plotly figures of a query
@@ -25,6 +27,7 @@
 
 /** Every question of an Engine. */
 export const QUESTIONS = /** @type {const} */ ([
+  "open",
   "layer",
   "evidence",
   "charts",

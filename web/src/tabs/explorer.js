@@ -1,11 +1,10 @@
 /**
- * The viewer on the page: shows the analyses that the server sends, and keeps what is shown of an example clip in the
- * page's address, so that a link brings it back. The server is asked for nothing but the layers that it held back and for
- * pictures of class evidence that are not there.
+ * The viewer on the page: opens clips, and keeps what is shown of an example clip in the page's address, so that a link
+ * brings it back. Nothing else is asked for but the layers that a payload holds back and pictures of class evidence that
+ * are not there.
  *
- * The component's value is {example: name or "", token: key of the analysis, model: key of the page's model, analysis:
- * payload}, or {} when there is nothing new. The viewer's handle is the property `viewer` of its element, as in the
- * exported page.
+ * The component's value is the names of the example clips. The viewer's handle is the property `viewer` of its element, as
+ * in the exported page.
  */
 import { rootOf } from "../host.js";
 import { mount } from "../viewer/mount.js";
@@ -17,10 +16,12 @@ const EVIDENCE = ["target", "against", "method", "stage"];
 const PAUSE = 350;
 
 /** @param {import("../host.js").Host} host @param {import("../host.js").Page} page */
-export function explorer(host, { store, setViewer }) {
+export function explorer(host, { store, setViewer, setOpen }) {
   /** @type {any} */
   const root = rootOf(host);
   let example = "";
+  /** The clip that the viewer shows; the page hears of it once it does. */
+  let shown = { token: "", model: "" };
   let timer;
   /** What the viewer shows of the clip when nothing is chosen. */
   let start;
@@ -61,29 +62,53 @@ export function explorer(host, { store, setViewer }) {
     }, PAUSE);
   }
 
-  function show() {
-    const { analysis, example: name, token, model } = host.props.value ?? {};
-    if (!analysis) return;
+  /** @param {{token: string, example: string, model: string, clip: any, analysis: any}} answer */
+  function show({ token, example: name, model, clip, analysis }) {
     example = name;
+    shown = { token, model };
+    store.set({ model, example, clip, frames: analysis.frames, notice: {} });
     if (root.viewer) {
       root.viewer.update(analysis);
     } else {
       root.viewer = mount(root, analysis, {
         state: fromAddress(name),
-        fetchLayer: (layer) => store.engine.layer({ token: store.get().token, model: store.get().model, layer }),
-        fetchEvidence: (evidence) => store.engine.evidence({ token: store.get().token, ...evidence }),
+        fetchLayer: (layer) => store.engine.layer({ ...shown, layer }),
+        fetchEvidence: (evidence) => store.engine.evidence({ token: shown.token, ...evidence }),
       });
       root.viewer.on("change", remember);
       setViewer(root.viewer);
     }
     start = { evidence: root.viewer.firstEvidence };
     toAddress();
-    const { notice } = store.get();
-    store.set({ token, model, frames: analysis.frames, notice: notice.own ? {} : notice });
+    store.set({ token }); // whoever hears of it finds the viewer showing the clip
+  }
+
+  /** The last clip that is asked for is shown, and `failure` said then. */
+  function open(question, failure = "") {
+    store.ask("open", "open", question, {
+      busy: question.clip ? "Sending the clip" : "Opening",
+      shown(answer) {
+        show(answer);
+        if (failure) store.set({ notice: { failure } });
+      },
+    });
+  }
+
+  /** The example that the address names, or the first one. */
+  function openFirst() {
+    const names = host.props.value;
+    const asked = new URLSearchParams(location.search).get("example");
+    if (!names.length) {
+      store.set({ notice: { failure: "There are no example clips here; add a clip of your own." } });
+    } else if (asked && !names.includes(asked)) {
+      open({ example: names[0] }, `There is no example '${asked}' here, so this is the first one.`);
+    } else {
+      open({ example: asked || names[0] });
+    }
   }
 
   // Gradio rewrites the styles that it is given, and loses some on the way.
   document.head.append(Object.assign(document.createElement("style"), { textContent: VIEWER_STYLES }));
-  host.watch("value", show);
-  show();
+  setOpen(open);
+  openFirst();
 }

@@ -48,6 +48,7 @@ export const ICONS = {
   closer: "M8 3.5v9M3.5 8h9",
   wider: "M3.5 8h9",
   whole: "M3.5 6V3.5H6M10 3.5h2.5V6M12.5 10v2.5H10M6 12.5H3.5V10",
+  upload: "M8 9.9V2.5M4.8 5.7 8 2.5l3.2 3.2M3 13h10",
   download: "M8 2.5v7.4M4.8 6.9 8 10l3.2-3.1M3 13h10",
 };
 
