@@ -1,6 +1,6 @@
 """The paper's Figure 5 for one query, as a picture or as vectors: frame t | attention on t+1 | motion | class evidence.
 
-The viewer draws the same figure (viewer/figure5.js): the same titles, boxes, lines, colours and scales.
+The viewer draws the same figure (web/src/viewer/figure5.js): the same titles, boxes, lines, colours and scales.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ QUERY_COLOUR = "#3ddc78"
 LINK_COLOUR = "#b45cff"
 BOX_COLOUR = "#ef4444"
 WEIGHT_MAP, MOTION_MAP, SALIENCY_MAP, EVIDENCE_MAP = "inferno", "viridis", "cividis", "plasma"
-"""One map per quantity, the same as in the viewer (viewer/colour_maps.js)."""
+"""One map per quantity, the same as in the viewer (web/src/viewer/colour_maps.js)."""
 PANEL_INCHES = 4.0
 DPI = 110
 
