@@ -17,17 +17,17 @@ from sifa_core.explain.points import SamplingPoints
 from sifa_core.explain.statistics import OffsetStatistics
 from sifa_core.explain.studies.faithfulness import Faithfulness
 from sifa_core.explain.studies.series import MotionSeries, motion_series
+from sifa_core.explain.viewer.theme import CHARTS
 from sifa_core.inference import shown_predictions
 from sifa_core.paper import Result
 
-BLUE, ORANGE, GREEN, PURPLE = "#3b82e0", "#d97706", "#22a060", "#a855f7"
+BLUE, ORANGE, GREEN, PURPLE, INK = (CHARTS[name] for name in ("blue", "orange", "green", "purple", "ink"))
+"""INK is text that can be read on white and on near-black; the page's style sheet puts its own in its place."""
 FAINT = 0.45
 """Opacity of what does not stand out."""
 LINKED = 3
 """Points that the viewer draws lines to."""
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
-INK = "#7d8792"
-"""Text that can be read on white and on near-black; the page's style sheet puts its own ink in its place."""
 LINE = "rgba(125, 135, 146, 0.25)"
 COMPASS = ("right", "down right", "down", "down left", "left", "up left", "up", "up right")
 """Names of the eight sectors of `OffsetStatistics.direction`."""
@@ -45,6 +45,13 @@ ORDER_LINES = {
     "random": ("in random order", INK, "dot", "x"),
 }
 """Name, colour, line and mark of each order in which places are taken."""
+DATASETS = {
+    "kinetics400": "Kinetics-400",
+    "kinetics600": "Kinetics-600",
+    "something_v1": "Something-Something V1",
+    "something_v2": "Something-Something V2",
+}
+"""Data sets of the paper's tables, and their titles."""
 QUERY_CHARTS = ("predictions", "matrix", "ranking", "offsets", "directions", "motion")
 """Charts of a query in the order of the page; an untrained model has no predictions."""
 HEIGHT, TALL = 270, 296

@@ -30,13 +30,6 @@ from sifa_core.explain.studies.faithfulness import Faithfulness
 
 Answer = dict[str, Any]
 
-DATASETS = {
-    "kinetics400": "Kinetics-400",
-    "kinetics600": "Kinetics-600",
-    "something_v1": "Something-Something V1",
-    "something_v2": "Something-Something V2",
-}
-"""Data sets of the paper's tables, and their titles."""
 COMPARED = (MAIN, REGULAR)
 """What is compared first: the model with and without its offsets."""
 
@@ -170,10 +163,10 @@ class Questions:
 
     def costs(self, dataset: str) -> Answer:
         """The paper's accuracies against cost on a data set, a Plotly figure."""
-        if dataset not in DATASETS:
-            raise QueryError(f"There is no data set {dataset!r}; choose one of: {', '.join(DATASETS)}.")
+        if dataset not in charts.DATASETS:
+            raise QueryError(f"There is no data set {dataset!r}; choose one of: {', '.join(charts.DATASETS)}.")
         rows = paper.results(dataset)
-        return _plotly(charts.cost_chart(rows, f"{DATASETS[dataset]}, Table {rows[0].table} of the paper"))
+        return _plotly(charts.cost_chart(rows, f"{charts.DATASETS[dataset]}, Table {rows[0].table} of the paper"))
 
     def export(
         self,

@@ -26,9 +26,25 @@ const COMMON = {
   logLevel: "warning",
 };
 
+/** The colours of theme.json as custom properties: "theme:viewer" for a viewer, "theme:page" for the page around it. */
+const themes = {
+  name: "theme",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^theme:/ }, ({ path }) => ({ path, namespace: "theme" }));
+    onLoad({ filter: /./, namespace: "theme" }, async ({ path }) => {
+      const { page } = JSON.parse(await readFile(join(PAGE, "../theme.json"), "utf8"));
+      const colours = Object.entries(page);
+      const both = colours.map(([name, [light, dark]]) => `--${name}: light-dark(${light}, ${dark});`);
+      const one = (place) => colours.map(([name, values]) => `--${name}: ${values[place]};`).join(" ");
+      const isViewer = path === "theme:viewer";
+      return { loader: "css", contents: isViewer ? `.sifa-viewer { ${both.join(" ")} }` : `:root { ${one(0)} } .dark { ${one(1)} }` };
+    });
+  },
+};
+
 /** @param {string} source @param {string} outfile @param {import("esbuild").BuildOptions} options */
 async function bundle(source, outfile, options = {}) {
-  const { outputFiles } = await build({ ...COMMON, entryPoints: [source], outfile, ...options });
+  const { outputFiles } = await build({ ...COMMON, entryPoints: [source], outfile, plugins: [themes], ...options });
   return { path: outfile, text: outputFiles[0].text };
 }
 

@@ -15,7 +15,7 @@ import gradio as gr
 import torch
 
 from app.bundle import host
-from app.questions import DATASETS
+from app.charts import DATASETS
 from app.service import CACHE_BYTES, MAX_SHORT_SIDE
 from app.temporary import UPLOAD_SECONDS
 from sifa_core import __version__

@@ -14,7 +14,8 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from app.questions import DATASETS, Questions, clip_facts
+from app.charts import DATASETS
+from app.questions import Questions, clip_facts
 from app.service import Service
 from sifa_core import Analysis
 from sifa_core.explain.render.payload import evidence_map, light_payload

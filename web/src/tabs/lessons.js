@@ -1,5 +1,5 @@
 /** The words of the Learn tab; formulas are LaTeX in lessons.json, and MathML in formulas.js. */
-import words from "./lessons.json";
+import words from "./lessons.json" with { type: "json" };
 
 /** @type {{number: number, title: string, formula: string, words: string, symbols: string[][]}[]} */
 export const LESSONS = words.lessons;

@@ -1,7 +1,9 @@
 /**
- * From a value in 0..1 to a colour, and which colours stand for what.
+ * From a value in 0..1 to a colour, and which colours stand for what: theme.json says it, to Python as well.
  */
-import { CIVIDIS, INFERNO, PLASMA, VIRIDIS } from "./colour_tables.js";
+import theme from "../../../sifa_core/explain/viewer/theme.json" with { type: "json" };
+
+const { marks, maps, tables } = theme;
 
 /** @typedef {{bytes: Uint8Array, css: string[]}} ColourMap 256 colours as RGB bytes and as CSS */
 
@@ -14,21 +16,21 @@ function parse(table) {
 
 /** One map per quantity, so that a legend's colours are never mistaken for another's. */
 export const COLOUR_MAPS = {
-  weights: parse(INFERNO),
-  motion: parse(VIRIDIS),
-  saliency: parse(CIVIDIS),
-  evidence: parse(PLASMA),
+  weights: parse(tables[maps.weights]),
+  motion: parse(tables[maps.motion]),
+  saliency: parse(tables[maps.saliency]),
+  evidence: parse(tables[maps.evidence]),
 };
 
 /** The query is green and the lines to the strongest points are purple, as in the paper's Figure 5. */
-export const QUERY_COLOUR = "#3ddc78";
-export const LINK_COLOUR = "#b45cff";
+export const QUERY_COLOUR = marks.query;
+export const LINK_COLOUR = marks.link;
 
 /** The box around what is salient. */
-export const BOX_COLOUR = "#ef4444";
+export const BOX_COLOUR = marks.box;
 
 /** Colours of pins: none is green, purple or of the weights' colours, and their lightness differs; pins carry numbers. */
-export const PIN_COLOURS = ["#56b4e9", "#ffffff", "#2f7de1", "#9ff2e8", "#a3adb8", "#ffc6df"];
+export const PIN_COLOURS = marks.pins;
 
 /** Where `value` lies between the ends of `range`, 0..1; 0 if the range is empty. @param {number} value @param {number[]} range */
 export function fraction(value, range) {
