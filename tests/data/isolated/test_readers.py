@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sifa_core.data import Clip, Limits, read_clip, read_views
+from sifa_core.data import Clip, Limits, read_clip, read_overview, read_video, read_views
 from sifa_core.data.isolated import Readers, WorkerLimits
 from sifa_core.data.isolated import readers as module
 from sifa_core.errors import (
@@ -76,6 +76,18 @@ def test_views_are_those_of_reading_here(videos, readers):
     assert len(spread) == len(others) == 12
     for one, other in zip(spread, others, strict=True):
         assert_same(one, other)
+
+
+def test_an_overview_is_that_of_reading_here(videos, readers):
+    path = videos.write("walk.mp4", 60)
+    options = {"max_short_side": 40, "known_frames": 60}
+    first, windows = readers.read_overview(path, 8, 4, 2, thumbnails=10, **options)
+    expected, others = read_overview(path, 8, 4, 2, thumbnails=10, **options)
+    for one, other in zip([first, *windows], [expected, *others], strict=True):
+        assert_same(one, other)
+    course, there = readers.read_video(path, 8, 2).course, read_video(path, 8, 2).course
+    np.testing.assert_array_equal(course.timestamps, there.timestamps)
+    np.testing.assert_array_equal(course.motion, there.motion)
 
 
 def test_arguments_and_warnings_come_through(videos, readers):
