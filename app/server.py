@@ -34,6 +34,7 @@ LAUNCH: dict[str, Any] = {
     "mcp_server": False,
     "pwa": False,
     "quiet": True,
+    "_frontend": False,  # else Gradio gives up where its own page does not answer it within three seconds
 }
 DELIVERY_SECONDS = 2.0
 """What finished while the server stops has this long to reach its visitor."""

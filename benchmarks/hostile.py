@@ -189,10 +189,6 @@ def reading() -> Iterator[tuple[int, Predict]]:
     readers.close()
 
 
-if __name__ == "__main__":
-    sys.exit(main())
-
-
 @contextmanager
 def served() -> Iterator[tuple[int, Predict]]:
     """A page in a process of its own, whose examples are analysed: its number, and its endpoint."""
