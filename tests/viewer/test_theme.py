@@ -31,4 +31,4 @@ def test_colours_are_colours_and_in_the_styles() -> None:
     pairs = [colour for pair in PAGE.values() for colour in pair]
     for colour in [*pairs, *CHARTS.values()]:
         assert re.fullmatch("#[0-9a-f]{6}", colour)
-    assert "--accent:light-dark(#1d5fd1,#7db2ff)" in viewer_styles()
+    assert "--accent: light-dark(#1d5fd1, #7db2ff)" in viewer_styles()
