@@ -47,6 +47,7 @@ def build_page(service: Service) -> gr.Blocks:
             with gr.Tab("Explore", id=FIRST, elem_id=f"tab-{FIRST}", render_children=True):
                 names = [each["name"] for each in examples]
                 host("explorer", names, before=program(), apply_default_css=False, elem_id="explorer")
+                host("wholeVideo", elem_id="whole-video")
                 host("faithfulness", faithfulness_value(), elem_id="believe")
                 host("charts", charts_of(info), elem_id="charts")
             for name, title in TABS.items():

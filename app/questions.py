@@ -6,6 +6,7 @@ is a feature frame, x and y are pixels of the clip. Everything that is wrong is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -20,8 +21,9 @@ from app.tabs.compare import prediction_rows
 from app.tabs.learn import ablation_of, lesson_of
 from app.tabs.offset_controls import cards_of
 from app.tabs.offsets import findings_of, matrix_of
+from app.whole_video import chosen_window, timeline_figure
 from sifa_core import Analysis, Clip, paper
-from sifa_core.errors import QueryError
+from sifa_core.errors import ClipError, QueryError
 from sifa_core.explain.analysis import Selection
 from sifa_core.explain.class_evidence import METHOD_WORDS
 from sifa_core.explain.render.payload import light_payload
@@ -40,31 +42,59 @@ class Questions:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def open_example(self, example: str) -> Iterator[Answer]:
+    def open_example(self, example: str, start: int | None = None, stride: int | None = None) -> Iterator[Answer]:
         """One of the page's own clips: its token, what is to be said of it, and its payload for the viewer.
 
-        Where it has to be analysed first, {step, done} says so."""
+        Where it has to be analysed first, {step, done} says so. `start` and `stride` name another window of its video;
+        where there is none, the one that was chosen for it is shown."""
         token = self._service.cached_example(example)
         if token is None:
             yield {"step": "Reading the clip and running the model", "done": 0.0}
             token = self._service.open_example(example)
-        yield self._opened(token, example)
+        if start is not None and stride is not None:
+            with contextlib.suppress(ClipError):
+                token = self._service.window(token, int(start), int(stride))
+        yield self._opened(token)
 
     def open_clip(self, clip: str) -> Iterator[Answer]:
         """The same of a visitor's own clip, an upload; only whoever has its token finds it again."""
         yield {"step": "Reading the clip", "done": 0.0}
-        read = self._service.read(clip)  # the file goes with the next sweep: another visitor may have sent the same one
+        read = self._service.read(clip)
         yield {"step": "Running the model", "done": 0.5}
-        yield self._opened(self._service.analyze(*read))
+        yield self._opened(self._service.analyze_video(clip, read))
 
-    def _opened(self, token: str, example: str = "") -> Answer:
+    def open_window(self, token: str, second: float, stride: float) -> Iterator[Answer]:
+        """Another window of the video of a clip: where it starts, and one frame in how many it takes."""
         entry = self._service.entry(token)
-        analysis = entry.analysis
+        times = entry.analysis.clip.timestamps if entry.video is None else entry.video.course.timestamps
+        chosen = chosen_window(times, second, stride)
+        yield {"step": "Reading this moment and running the model", "done": 0.0}
+        yield self._opened(self._service.window(token, *chosen))
+
+    def whole_video(self, token: str) -> Iterator[Answer]:
+        """How much moves in all of a clip's video, and what the model makes of it moment by moment: a Plotly figure.
+
+        {step, done} tells how far it is."""
+        work = BackgroundWork(lambda tell: self._service.timeline(token, lambda done: tell(done, "")))
+        for done, _ in work:
+            yield {"step": f"Looking at the whole video, {done:.0%} done", "done": done}
+        yield _plotly(timeline_figure(self._service, self._service.analysis(token), work.result()))
+
+    def _opened(self, token: str) -> Answer:
+        """What the page shows of a clip, and what a link to it has to say: the example and, if it is not the one that was
+        chosen for it, the window."""
+        entry = self._service.entry(token)
+        analysis, video = entry.analysis, entry.video
+        clip, example = analysis.clip, video.example if video else ""
+        window = int(clip.indices[0]), clip.source.stride
+        other = video is not None and window != video.first
         return {
             "token": token,
             "example": example,
+            "window": {"start": window[0], "stride": window[1]} if other else None,
+            "moment": {"second": round(float(clip.timestamps[0]), 2), "stride": window[1]},
             "model": MAIN,
-            "clip": clip_facts(analysis.clip) | {"remark": remark(example, analysis.info, analysis.predictions)},
+            "clip": clip_facts(clip) | {"remark": remark(example, analysis.info, analysis.predictions)},
             "analysis": light_payload(entry.payload),
         }
 

@@ -15,11 +15,12 @@ import { notice, status } from "./tabs/line.js";
 import { masthead } from "./tabs/masthead.js";
 import { offsets } from "./tabs/offsets.js";
 import { sources } from "./tabs/sources.js";
+import { wholeVideo } from "./tabs/whole_video.js";
 
 /** @type {{viewer?: import("./viewer/mount.js").Handle, open?: (question: any) => void}} */
 const shared = {};
 fillParts(
-  { charts, compare, costs, downloads, explorer, faithfulness, learn, masthead, notice, offsets, sources, status },
+  { charts, compare, costs, downloads, explorer, faithfulness, learn, masthead, notice, offsets, sources, status, wholeVideo },
   {
     store: createPageStore(serverEngine()),
     viewer: () => shared.viewer,

@@ -9,7 +9,7 @@
  * @property {import("./store.js").PageStore} store
  * @property {() => import("./viewer/mount.js").Handle | undefined} viewer that of Explore, once there is one
  * @property {(handle: import("./viewer/mount.js").Handle) => void} setViewer
- * @property {(question: {example: string} | {clip: File}) => void} open another clip
+ * @property {(question: Record<string, any>) => void} open another clip, see `Engine`
  * @property {(open: (question: any) => void) => void} setOpen
  */
 

@@ -12,6 +12,7 @@
  * @property {string} token the clip that is shown; "" before the first
  * @property {string} example its name if it is one of the page's own, or ""
  * @property {{name: string, facts: string[], remark: string}} clip what is to be said of it
+ * @property {{second: number, stride: number}} moment where its window starts, and one frame in how many it takes
  * @property {string} model key of the page's own model
  * @property {{index: number}[]} frames of the clip, as the page's own model takes them
  * @property {Notice} notice
@@ -26,7 +27,7 @@
 /** @param {import("./engine/engine.js").Engine} engine */
 export function createPageStore(engine) {
   /** @type {PageState} */
-  let state = { tab: "explore", token: "", example: "", clip: null, model: "", frames: [], notice: {} };
+  let state = { tab: "explore", token: "", example: "", clip: null, moment: null, model: "", frames: [], notice: {} };
   /** @type {Set<(state: PageState, before: PageState) => void>} */
   const listeners = new Set();
   /** @type {Map<string, {number: number, stop: AbortController, busy?: string}>} the last question of each slot */

@@ -9,8 +9,9 @@
  * @typedef {(question: Record<string, any>, options?: Options) => Promise<any>} Question rejects with one sentence
  *
  * @typedef {object} Engine
- * @property {Question} open {example: name} or {clip: file}: a clip of the page's own, "" for the first, or a visitor's;
- *   the answer has its token, what is to be said of it, and its payload
+ * @property {Question} open {example, start?, stride?}, {clip: file} or {token, second, stride}: a clip of the page's own
+ *   or a visitor's, or another moment of a video; the answer has its token, what is to be said of it, and its payload
+ * @property {Question} whole_video {token}: movement and classes of all of the video, a Plotly figure
  * @property {Question} layer {token, model, layer}: the arrays of a layer that a payload holds back
  * @property {Question} evidence {token, target, against, method, stage}: one picture of class evidence
  * @property {Question} charts {token, frame, x, y, layer, levels}: Plotly figures of a query
@@ -28,6 +29,7 @@
 /** Every question of an Engine. */
 export const QUESTIONS = /** @type {const} */ ([
   "open",
+  "whole_video",
   "layer",
   "evidence",
   "charts",

@@ -50,8 +50,8 @@ export function serverEngine() {
  * Which endpoint opens a clip, and what it is told: a visitor's own is sent first.
  * @param {Client} client @param {Record<string, any>} question
  */
-async function opening(client, { clip, example }) {
-  if (!clip) return ["open_example", { example }];
+async function opening(client, { clip, ...question }) {
+  if (!clip) return ["token" in question ? "open_window" : "open_example", question];
   const { files, error } = await client.upload_files(client.config.root, [clip]);
   if (!files) throw new Error(sentenceOf(error));
   return ["open_clip", { clip: { path: files[0], orig_name: clip.name, meta: { _type: "gradio.FileData" } } }];

@@ -29,6 +29,12 @@ export function createPlot(id) {
   let number = 0;
   return {
     element: root,
+    /** Nothing, and nothing of what was to be drawn. */
+    clear() {
+      number += 1;
+      place.replaceChildren();
+      place.className = "";
+    },
     /** @param {{data: object[], layout: object}} figure the last one given is shown */
     async draw({ data, layout }) {
       number += 1;

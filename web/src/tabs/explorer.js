@@ -10,6 +10,7 @@ import { rootOf } from "../host.js";
 import { mount } from "../viewer/mount.js";
 
 const CHOICE = ["t", "x", "y", "layer", "levels"];
+const WINDOW = ["start", "stride"];
 /** The class evidence that is shown, where it is not that of the start. */
 const EVIDENCE = ["target", "against", "method", "stage"];
 /** A browser lets the address be changed about three times a second; milliseconds. */
@@ -22,6 +23,8 @@ export function explorer(host, { store, setViewer, setOpen }) {
   let example = "";
   /** The clip that the viewer shows; the page hears of it once it does. */
   let shown = { token: "", model: "" };
+  /** @type {{start: number, stride: number} | null} the window, if it is not the one that was chosen for the clip */
+  let place = null;
   let timer;
   /** What the viewer shows of the clip when nothing is chosen. */
   let start;
@@ -30,6 +33,8 @@ export function explorer(host, { store, setViewer, setOpen }) {
   function fromAddress(name) {
     const given = new URLSearchParams(location.search);
     if (!name || given.get("example") !== name) return {};
+    const number = (key) => (given.get(key) ? Number(given.get(key)) : undefined);
+    if (WINDOW.some((key) => number(key) !== place?.[key])) return {};
     const read = (key) => (["layer", "method", "stage"].includes(key) ? given.get(key) : Number(given.get(key)));
     const entriesOf = (keys) => keys.filter((key) => given.get(key)).map((key) => [key, read(key)]);
     const state = Object.fromEntries(entriesOf(CHOICE));
@@ -43,11 +48,12 @@ export function explorer(host, { store, setViewer, setOpen }) {
   function toAddress() {
     const address = new URL(location.href);
     const { searchParams: asked } = address;
-    for (const key of ["example", "maps", ...CHOICE, ...EVIDENCE]) asked.delete(key);
+    for (const key of ["example", "maps", ...WINDOW, ...CHOICE, ...EVIDENCE]) asked.delete(key);
     if (example) {
       const state = root.viewer.getState();
       asked.set("example", example);
       const put = (key, value) => asked.set(key, typeof value === "number" ? String(Math.round(10 * value) / 10) : value);
+      if (place) for (const key of WINDOW) put(key, place[key]);
       for (const key of CHOICE) put(key, state[key]);
       for (const key of EVIDENCE) if (state.evidence[key] !== start.evidence[key]) put(key, state.evidence[key] ?? "");
       if (state.paper) asked.set("maps", "paper");
@@ -62,11 +68,12 @@ export function explorer(host, { store, setViewer, setOpen }) {
     }, PAUSE);
   }
 
-  /** @param {{token: string, example: string, model: string, clip: any, analysis: any}} answer */
-  function show({ token, example: name, model, clip, analysis }) {
+  /** @param {{token: string, example: string, window: typeof place, moment: any, model: string, clip: any, analysis: any}} answer */
+  function show({ token, example: name, window: chosen, moment, model, clip, analysis }) {
     example = name;
+    place = chosen;
     shown = { token, model };
-    store.set({ model, example, clip, frames: analysis.frames, notice: {} });
+    store.set({ model, example, clip, moment, frames: analysis.frames, notice: {} });
     if (root.viewer) {
       root.viewer.update(analysis);
     } else {
@@ -97,13 +104,16 @@ export function explorer(host, { store, setViewer, setOpen }) {
   /** The example that the address names, or the first one. */
   function openFirst() {
     const names = host.props.value;
-    const asked = new URLSearchParams(location.search).get("example");
+    const given = new URLSearchParams(location.search);
+    const asked = given.get("example");
     if (!names.length) {
       store.set({ notice: { failure: "There are no example clips here; add a clip of your own." } });
     } else if (asked && !names.includes(asked)) {
       open({ example: names[0] }, `There is no example '${asked}' here, so this is the first one.`);
     } else {
-      open({ example: asked || names[0] });
+      const numbers = WINDOW.map((key) => given.get(key) ?? "");
+      const isWindow = asked && numbers.every((text) => /^\d{1,9}$/.test(text));
+      open({ example: asked || names[0], ...(isWindow && { start: Number(numbers[0]), stride: Number(numbers[1]) }) });
     }
   }
 
