@@ -1,6 +1,7 @@
 """The named API, with plain arguments and JSON answers, for the page, gradio_client or plain HTTP.
 
-`predict`, `explain` and `timeline` are about a file or an example; the questions of the page are about a clip that it has opened.
+`predict`, `explain` and `timeline` are about a file or an example; the questions of the page are about a clip that it
+has opened.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ READING_QUEUE: dict[str, Any] = {"concurrency_id": "charts", "concurrency_limit"
 """Questions that are answered from what is there already need not wait for the model."""
 TIMELINE_QUEUE: dict[str, Any] = {"concurrency_id": "timelines", "concurrency_limit": 2}
 """Not the model's: between two windows of a timeline others have their turn."""
-QUEUES = {"open_example": EXAMPLES_QUEUE, "whole_video": TIMELINE_QUEUE} | dict.fromkeys(
-    ("layer", "charts", "distributions", "costs"), READING_QUEUE
-)
+QUEUES = {
+    "open_example": EXAMPLES_QUEUE,
+    "whole_video": TIMELINE_QUEUE,
+    **dict.fromkeys(("layer", "charts", "distributions", "costs"), READING_QUEUE),
+}
 """Where questions wait that do not wait for the model."""
 
 

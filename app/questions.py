@@ -81,8 +81,8 @@ class Questions:
         yield _plotly(timeline_figure(self._service, self._service.analysis(token), work.result()))
 
     def _opened(self, token: str) -> Answer:
-        """What the page shows of a clip, and what a link to it has to say: the example and, if it is not the one that was
-        chosen for it, the window."""
+        """What the page shows of a clip, and what a link to it has to say: the example and, if it is not the one that
+        was chosen for it, the window."""
         entry = self._service.entry(token)
         analysis, video = entry.analysis, entry.video
         clip, example = analysis.clip, video.example if video else ""

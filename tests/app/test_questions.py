@@ -46,7 +46,7 @@ def client(shown: Service) -> Iterator[Client]:
 def test_each_is_an_endpoint_and_says_what_it_does(client: Client) -> None:
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     methods = {name: each for name, each in inspect.getmembers(Questions, inspect.isfunction) if name[0] != "_"}
-    assert {f"/{name}" for name in (*methods, "predict", "explain")} == set(named)
+    assert {f"/{name}" for name in (*methods, "predict", "explain", "timeline")} == set(named)
     for name, method in methods.items():
         assert method.__doc__
         parameters = [each["parameter_name"] for each in named[f"/{name}"]["parameters"]]

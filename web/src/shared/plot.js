@@ -32,8 +32,7 @@ export function createPlot(id) {
     /** Nothing, and nothing of what was to be drawn. */
     clear() {
       number += 1;
-      place.replaceChildren();
-      place.className = "";
+      /** @type {any} */ (globalThis).Plotly?.purge(place);
     },
     /** @param {{data: object[], layout: object}} figure the last one given is shown */
     async draw({ data, layout }) {
