@@ -17,12 +17,15 @@ import { offsets } from "./tabs/offsets.js";
 import { sources } from "./tabs/sources.js";
 import { wholeVideo } from "./tabs/whole_video.js";
 
+/** Whoever puts another engine here before the page starts has the page ask that one. */
+const { sifaEngine } = /** @type {any} */ (globalThis);
+
 /** @type {{viewer?: import("./viewer/mount.js").Handle, open?: (question: any) => void}} */
 const shared = {};
 fillParts(
   { charts, compare, costs, downloads, explorer, faithfulness, learn, masthead, notice, offsets, sources, status, wholeVideo },
   {
-    store: createPageStore(serverEngine()),
+    store: createPageStore(sifaEngine ?? serverEngine()),
     viewer: () => shared.viewer,
     setViewer: (handle) => (shared.viewer = handle),
     open: (question) => shared.open?.(question),
