@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 from importlib.util import find_spec
@@ -24,6 +25,7 @@ def serve_page(options: argparse.Namespace) -> None:
     """
     make_importable()
     from app.logs import set_up
+    from app.memory import use_few_heaps
     from app.models import check_exists
     from app.settings import Settings
     from app.temporary import private_folder
@@ -42,6 +44,7 @@ def serve_page(options: argparse.Namespace) -> None:
         port=options.port,
     )
     set_up(settings.log)
+    use_few_heaps()
     for line in settings.lines():
         log.info("%s", line)
     check_port(settings.host, settings.port)
@@ -54,7 +57,11 @@ def serve_page(options: argparse.Namespace) -> None:
         from app.server import serve
 
         check(model, folder)
-        serve(model, settings)
+        finished = serve(model, settings)
+    if not finished:
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def check_port(host: str, port: int) -> None:

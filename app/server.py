@@ -15,8 +15,10 @@ from starlette.middleware import Middleware
 from app.gate.gate import Gate, GateState
 from app.page import build_page
 from app.service import Service
+from app.sessions import use_lean_sessions
 from app.settings import Settings
 from app.theme import STYLE, build_theme
+from app.uploads import tidy_uploads
 from sifa_core import SifaError
 from sifa_core.models import VideoModel
 
@@ -31,6 +33,7 @@ LAUNCH: dict[str, Any] = {
     "mcp_server": False,
     "pwa": False,
     "quiet": True,
+    "_frontend": False,  # else Gradio gives up where its own page does not answer it within three seconds
 }
 DELIVERY_SECONDS = 2.0
 """What finished while the server stops has this long to reach its visitor."""
@@ -49,6 +52,8 @@ def launch(page: gr.Blocks, settings: Settings) -> tuple[str, GateState]:
     """
     state = GateState(settings)
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "16")  # else Gradio makes a table of 10,000 for every answer
+    tidy_uploads()
+    use_lean_sessions()
     page.queue(max_size=None, api_open=False)  # the gate bounds what waits, visitor by visitor
     try:
         _, url, _ = page.launch(
@@ -69,8 +74,9 @@ def launch(page: gr.Blocks, settings: Settings) -> tuple[str, GateState]:
     return str(url), state
 
 
-def serve(model: VideoModel, settings: Settings) -> None:
-    """Serve the page of `model` until interrupted or terminated; what runs then is finished, see `drain`.
+def serve(model: VideoModel, settings: Settings) -> bool:
+    """Serve the page of `model` until interrupted or terminated; what runs then is finished, see `drain`. False if
+    something runs still: a process that ends in the usual way then is aborted.
 
     Raises AddressError if the address cannot be used, ReaderUnavailableError if no clip could be read.
     """
@@ -89,9 +95,10 @@ def serve(model: VideoModel, settings: Settings) -> None:
     hurry = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: hurry.set())
-    drain(page, state, hurry)
+    finished = drain(page, state, hurry)
     page.close(verbose=False)
-    warm_up.join(settings.stop_seconds)  # a process that ends while its model runs is aborted
+    warm_up.join(DELIVERY_SECONDS)
+    return finished and not warm_up.is_alive()
 
 
 def drain(page: gr.Blocks, state: GateState, hurry: threading.Event) -> bool:

@@ -1,21 +1,24 @@
 """Whether files made to do harm can harm the page: sends them to one that is served, and watches it from outside.
 
-    python -m benchmarks.hostile [--files 200] [--exhausting 1] [--first-seed 0] [--clients 2] [--only-read]
+    python -m benchmarks.hostile [--files 200] [--exhausting 1] [--first-seed 0] [--clients 2] [--seconds 600]
+    python -m benchmarks.hostile --only-read [...]
+    python -m benchmarks.hostile --cost [--files 100]
 
 Starts the page, sends `--files` videos that were damaged as chance has it (one seed each) and `--exhausting` files of
 each kind that is made to exhaust, to its endpoint `predict`, from several clients at once, a good video in between.
 Prints how many answers of each sort came, how long the slowest took, and the memory of the server, beyond what it had
 once its examples were analysed, and of its other processes. What is not a right answer or one sentence is listed, with
 its seed, and ends the run with 1. With `--only-read` there is no page, and files are read as it reads them, which takes
-a fraction of the time. The files are those of tests/data/hostile.py.
+a fraction of the time. After `--seconds` nothing more is sent. `--cost` reads good clips in turns in this process and
+in one of their own, and prints what the second costs. The files are those of tests/data/hostile.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
-import socket
-import subprocess
+import statistics
 import sys
 import tempfile
 import threading
@@ -29,6 +32,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.served import Watch, resident, served_page, watched
+from benchmarks.visitor import Visitor
 from sifa_core.data import Limits
 from sifa_core.data.isolated import Readers, WorkerLimits
 from sifa_core.paths import EXAMPLE_CLIPS
@@ -57,26 +62,6 @@ ALLOWANCE = 2.0
 
 
 @dataclass
-class Watch:
-    """Memory of a process and of all that descend from it, in bytes, looked at many times a second."""
-
-    process: int
-    server: int = 0
-    """Most that the process itself had."""
-    other: int = 0
-    """Most that one of the others had."""
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        """Look until told to stop."""
-        while not self.stop.wait(0.02):
-            sizes = {number: resident(number) for number in family(self.process)}
-            own = sizes.pop(self.process, 0)
-            self.server = max(self.server, own)
-            self.other = max([self.other, *sizes.values()])
-
-
-@dataclass
 class Answers:
     """What came of the files."""
 
@@ -93,8 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--exhausting", type=int, default=1, metavar="N", help="files of each kind (default 1)")
     parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="of the damaged files (default 0)")
     parser.add_argument("--clients", type=int, default=2, metavar="N", help="that send at once (default 2)")
+    parser.add_argument("--seconds", type=float, default=float("inf"), metavar="S", help="until the last is sent")
     parser.add_argument("--only-read", action="store_true", help="without a page")
+    parser.add_argument("--cost", action="store_true", help="what a process for each file costs")
     options = parser.parse_args(arguments)
+    if options.cost:
+        print(cost(options.files))
+        return 0
     with tempfile.TemporaryDirectory() as folder, reading() if options.only_read else served() as (process, predict):
         good = Path(folder) / "good.mp4"
         good.write_bytes(hostile.plain(48))
@@ -102,17 +92,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not isinstance(expected, dict):
             raise SystemExit(f"the good file got no answer: {expected}")
         idle = resident(process)
-        watch = Watch(process)
-        watcher = threading.Thread(target=watch.run, daemon=True)
-        watcher.start()
         answers = Answers()
-        with ThreadPoolExecutor(options.clients) as pool:
-            for name, sort, answer, took in pool.map(
-                lambda job: send(predict, Path(folder), good, *job), list(jobs(options))
-            ):
-                count(answers, name, sort, answer, took, expected)
-        watch.stop.set()
-        watcher.join()
+        end = time.monotonic() + options.seconds
+        with watched(process) as watch, ThreadPoolExecutor(options.clients) as pool:
+            # As many at a time as there are clients: what is not begun when the time is over is not sent.
+            todo = itertools.takewhile(lambda job: time.monotonic() < end, jobs(options))
+            while batch := list(itertools.islice(todo, 8 * options.clients)):
+                for name, sort, answer, took in pool.map(lambda job: send(predict, Path(folder), good, *job), batch):
+                    count(answers, name, sort, answer, took, expected)
     print(report(answers, watch, idle, seconds))
     return 1 if answers.wrong else 0
 
@@ -205,50 +192,36 @@ def reading() -> Iterator[tuple[int, Predict]]:
 @contextmanager
 def served() -> Iterator[tuple[int, Predict]]:
     """A page in a process of its own, whose examples are analysed: its number, and its endpoint."""
-    from gradio_client import Client, handle_file
+    with served_page() as page:
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "sifa_core", "app", "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        if not any("is ready at" in line for line in server.stdout):
-            raise SystemExit("the page did not start")
-        threading.Thread(target=server.stdout.read, daemon=True).start()
-        address = f"http://127.0.0.1:{port}"
-        client = Client(address, verbose=False)
-        for clip in sorted(EXAMPLE_CLIPS.glob("*.mp4")):
-            client.predict(None, clip.stem, None, None, None, "", None, api_name="/explain")
-        # A client for each file, as of a visitor each.
-        yield (
-            server.pid,
-            lambda path: Client(address, verbose=False).predict(handle_file(path), "", 5, api_name="/predict"),
-        )
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def family(process: int) -> list[int]:
-    """A process and all that descend from it."""
-    found = [process]
-    for number in found:
-        for tasks in Path(f"/proc/{number}/task").glob("*/children"):
+        def predict(path: Path) -> Any:
+            visitor = Visitor(page.address)  # one for each file
             try:
-                found += [int(child) for child in tasks.read_text().split()]
-            except OSError:
-                continue  # it has ended
-    return found
+                return visitor.call("predict", clip=visitor.upload(path))
+            finally:
+                visitor.close()
+
+        yield page.process, predict
 
 
-def resident(process: int) -> int:
-    """Bytes in memory; 0 for a process that has ended."""
-    try:
-        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * 4096
-    except (OSError, IndexError):
-        return 0
+def cost(times: int) -> str:
+    """Reading each of the example clips as the page does, here and in a process of its own, in turns."""
+    isolated, here = Readers(), Readers(isolate=False)
+    took: dict[str, list[float]] = {"in this process": [], "in one of its own": []}
+    clips = sorted(EXAMPLE_CLIPS.glob("*.mp4"))
+    for number in range(-1, times):  # the first round warms up
+        for name, readers in zip(took, (here, isolated), strict=True):
+            started = time.perf_counter()
+            readers.read_views(
+                clips[number % len(clips)], max_short_side=360, max_bytes=12_000_000, view_short_side=256
+            )
+            if number >= 0:
+                took[name].append(time.perf_counter() - started)
+    isolated.close()
+    one, other = took.values()
+    more = statistics.median(b - a for a, b in zip(one, other, strict=True))
+    middles = ", ".join(f"{name} {1000 * statistics.median(seconds):.1f} ms" for name, seconds in took.items())
+    return f"{times} clips, median: {middles}; of the differences: {1000 * more:.1f} ms"
 
 
 if __name__ == "__main__":

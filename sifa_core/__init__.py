@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sifa_core.inference import predict_video
     from sifa_core.models import create_model, load_model, model_names
     from sifa_core.ops import sifa_attention
+    from sifa_core.timeline import video_timeline
 else:  # a type checker would take any name for one that __getattr__ answers
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -32,6 +33,7 @@ else:  # a type checker would take any name for one that __getattr__ answers
             "sifa_core.inference": ("predict_video",),
             "sifa_core.models": ("create_model", "load_model", "model_names"),
             "sifa_core.ops": ("sifa_attention",),
+            "sifa_core.timeline": ("video_timeline",),
         },
     )
 
@@ -51,4 +53,5 @@ __all__ = [
     "read_clip",
     "read_views",
     "sifa_attention",
+    "video_timeline",
 ]

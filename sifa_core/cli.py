@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from sifa_core.commands import app, bench, clips, export, profile, training
+from sifa_core.commands import app, bench, clips, export, profile, timeline, training
 from sifa_core.errors import SifaError
 from sifa_core.extras import missing
 
@@ -57,7 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands; `options.run(options)` runs the one that was named."""
     parser = _Parser(prog="sifa", description="Explore video clips with inter-frame attention (SIFA).")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for module in (app, clips, training, profile, export, bench):
+    for module in (app, clips, timeline, training, profile, export, bench):
         module.add(commands)
     return parser
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
 import logging
+import os
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,6 +17,7 @@ from gradio.utils import get_upload_folder
 from app.gate.allowed import Body, RefusalError, Route, find_route, query_value
 from app.gate.answers import Answers
 from app.gate.bodies import JSON_LIMIT, BodyCheck, parse_json
+from app.gate.leftovers import Leftovers
 from app.gate.security import security_headers
 from app.gate.stream import DisconnectedError, Message, OneFile, Receive, replay, whole_body
 from app.gate.visitors import Visitors, address_of
@@ -28,6 +32,7 @@ STREAM = "/gradio_api/queue/data"
 HOST = re.compile(rb"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 ONE_LINE = re.compile(rb"[\x20-\x7e]*")
 FORWARDED = (b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-gradio-server")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 FAILED = "Something went wrong here, not with what you did; please try again."
 
 log = logging.getLogger("app.gate")
@@ -45,6 +50,7 @@ class Gate:
         self._visitors = Visitors(state.settings)
         self._security = security_headers(state.settings.embed)
         self._answers = Answers(app, page)
+        self._sweeping: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI's entry."""
@@ -54,6 +60,8 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._sweeping is None:
+            self._sweeping = asyncio.create_task(Leftovers(self._page).sweep_for_ever())
         answer = Answer(send, self._security)
         try:
             await self._serve(scope, receive, answer)
@@ -140,9 +148,12 @@ class Gate:
         answer.hold()
         try:
             await self._app(scope, form, answer)
-        except Exception:
+        except Exception as error:
             if form.refusal is not None:
                 raise form.refusal from None
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                log.error("an upload could not be stored: %s", os.strerror(error.errno or 0))
+                raise RefusalError(507, "This server has no room for the file; please come later.", 600) from None
             raise RefusalError(400, "An upload is one file with a name.") from None
         finally:
             self._visitors.end_upload(address, form.size)

@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sifa_core.commands.options import Bar, add_model_options, load, whole_number
+from sifa_core.commands.options import Bar, add_model_options, add_trusted_option, load, video_readers, whole_number
 from sifa_core.errors import ClipError
 
 if TYPE_CHECKING:
-    from sifa_core.data.isolated import Readers
     from sifa_core.models.base import ModelInfo
 
 
@@ -76,7 +75,7 @@ def _predict(options: argparse.Namespace) -> None:
     from sifa_core.data.container import display_name
     from sifa_core.inference import VIEWS, predict, video_clips
 
-    readers = _readers(options)
+    readers = video_readers(options)
     model = load(options)
     rows: list[dict[str, Any]] = []
     progress = Bar("clip")
@@ -129,7 +128,7 @@ def _explain(options: argparse.Namespace) -> None:
         file_kind(path)
         if path.resolve() == Path(options.clip).resolve():
             raise own_clip(path)
-    readers = _readers(options)
+    readers = video_readers(options)
     model = load(options)
     clip = readers.read_clip(options.clip, model.info.num_frames, start=options.start, stride=options.stride)
     analysis = sifa.analyze(model, clip, progress=lambda step: print(f"{step} …", file=sys.stderr))
@@ -163,25 +162,12 @@ def _explain(options: argparse.Namespace) -> None:
         print(f"  {diagnostic.severity}: {diagnostic.sentence} {diagnostic.advice}")
 
 
-def _readers(options: argparse.Namespace) -> Readers:
-    """Who reads the clips. Processes that take time to start do so while the model is loaded."""
-    from sifa_core.data.isolated import Readers, shared_readers
-
-    readers = Readers(isolate=False) if options.trusted else shared_readers()
-    readers.start()
-    return readers
-
-
 def _add_sampling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=int, metavar="FRAME", help="first frame (default: the window that moves most)")
     parser.add_argument(
         "--stride", type=_stride, default="auto", help='frames from one to the next, or "auto" (default)'
     )
-    parser.add_argument(
-        "--trusted",
-        action="store_true",
-        help="read videos in this process, not in a confined one: for files that are surely what they seem to be",
-    )
+    add_trusted_option(parser)
 
 
 def _stride(text: str) -> int | str:

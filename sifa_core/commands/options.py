@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 if TYPE_CHECKING:
+    from sifa_core.data.isolated import Readers
     from sifa_core.models import VideoModel
 
 
@@ -31,6 +32,24 @@ def load(options: argparse.Namespace) -> VideoModel:
     from sifa_core.models import load_model
 
     return load_model(options.model, architecture=options.architecture, device=pick_device(options.device))
+
+
+def add_trusted_option(parser: argparse.ArgumentParser) -> None:
+    """--trusted; `video_readers` reads it."""
+    parser.add_argument(
+        "--trusted",
+        action="store_true",
+        help="read videos in this process, not in a confined one: for files that are surely what they seem to be",
+    )
+
+
+def video_readers(options: argparse.Namespace) -> Readers:
+    """Who reads the clips. Processes that take time to start do so while the model is loaded."""
+    from sifa_core.data.isolated import Readers, shared_readers
+
+    readers = Readers(isolate=False) if options.trusted else shared_readers()
+    readers.start()
+    return readers
 
 
 class Bar:

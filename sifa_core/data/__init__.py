@@ -7,8 +7,19 @@ from sifa_core.data.limits import Limits
 from sifa_core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from sifa_core.data.decode import read_clip, read_frames, read_views
+    from sifa_core.data.decode import VideoReading, read_clip, read_frames, read_overview, read_video, read_views
 else:  # decoding needs PyAV
-    __getattr__, __dir__ = lazy_names(__name__, {"sifa_core.data.decode": ("read_clip", "read_frames", "read_views")})
+    _READ = ("VideoReading", "read_clip", "read_frames", "read_overview", "read_video", "read_views")
+    __getattr__, __dir__ = lazy_names(__name__, {"sifa_core.data.decode": _READ})
 
-__all__ = ["Clip", "ClipSource", "Limits", "read_clip", "read_frames", "read_views"]
+__all__ = [
+    "Clip",
+    "ClipSource",
+    "Limits",
+    "VideoReading",
+    "read_clip",
+    "read_frames",
+    "read_overview",
+    "read_video",
+    "read_views",
+]

@@ -17,7 +17,7 @@ from sifa_core.data.colour import unusual_transfer
 from sifa_core.data.container import VideoFile
 from sifa_core.data.limits import Limits
 from sifa_core.data.motion_energy import motion_between
-from sifa_core.data.sampling import Window, auto_window, is_variable, uniform_clips
+from sifa_core.data.sampling import Window, auto_window, fitting_stride, is_variable, uniform_clips
 from sifa_core.data.scan import Allocate, Scan, empty_pictures, pictures, scan_video
 from sifa_core.data.window import read_window
 from sifa_core.errors import BrokenVideoError, ClipError, ClipTooShortError
@@ -37,10 +37,15 @@ class ClipRequest:
     start: int | None = None
     stride: int | Literal["auto"] = "auto"
     max_short_side: int = 720
+    known_frames: int | None = None
+    """How many frames an earlier reading has found in the file. If its packets say the same, a clip whose start and
+    stride are given is read without decoding all the others."""
 
     def __post_init__(self) -> None:
         check_number("num_frames", self.num_frames, 1, MOST_FRAMES)
         check_number("max_short_side", self.max_short_side, 1)
+        if self.known_frames is not None:
+            check_number("known_frames", self.known_frames, 2)
         if self.start is not None:
             check_number("start", self.start, 0)
         if self.stride != "auto":
@@ -66,6 +71,39 @@ class ViewsRequest:
                 check_number(field, getattr(self, field), 1)
 
 
+@dataclass(frozen=True)
+class OverviewRequest:
+    """What `read_overview` is asked for; see there. Raises ClipError for what makes no sense."""
+
+    num_frames: int
+    windows: int
+    stride: int
+    thumbnails: int
+    max_short_side: int
+    known_frames: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("num_frames", "windows", "thumbnails"):
+            check_number(field, getattr(self, field), 1, MOST_FRAMES)
+        check_number("stride", self.stride, 1)
+        check_number("max_short_side", self.max_short_side, 1)
+        if self.known_frames is not None:
+            check_number("known_frames", self.known_frames, 2)
+
+
+Request = ClipRequest | ViewsRequest | OverviewRequest
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """How a whole video goes, frame by frame."""
+
+    timestamps: NDArray[np.float64]
+    """[N] seconds since the first frame."""
+    motion: NDArray[np.float64]
+    """[N] movement since the frame before, as a fraction of the short side; NaN where a cut lies between them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """The pictures of a clip, perhaps shared with other clips of the same video, and the facts of its source."""
@@ -80,6 +118,8 @@ class Reading:
     """[T], as in `Clip`."""
     source: ClipSource
     """Without name and hash, which whoever has opened the file knows."""
+    course: Course | None = None
+    """Of the whole video, with the first clip of `ViewsRequest`."""
 
     def clip(self, name: str, sha256: str) -> Clip:
         """The clip of the file with this display name and hash."""
@@ -90,20 +130,22 @@ class Reading:
         return Clip(frames, self.timestamps, self.indices, replace(self.source, name=name, sha256=sha256))
 
 
-def read(
-    file: VideoFile, limits: Limits, request: ClipRequest | ViewsRequest, allocate: Allocate = empty_pictures
-) -> list[Reading]:
-    """The clip asked for, then those that are spread over the video, if any are asked for.
+def read(file: VideoFile, limits: Limits, request: Request, allocate: Allocate = empty_pictures) -> list[Reading]:
+    """The clip or the thumbnails asked for, then the clips that are spread over the video, if any are asked for.
 
     `allocate` makes the arrays that the pictures are written into. Raises as `read_clip` does.
     """
     if isinstance(request, ClipRequest):
         return [_read_clip(file, limits, request, allocate)]
+    if isinstance(request, OverviewRequest):
+        return _read_overview(file, limits, request, allocate)
     return _read_views(file, limits, request, allocate)
 
 
 def _read_clip(file: VideoFile, limits: Limits, request: ClipRequest, allocate: Allocate) -> Reading:
     fixed = request.start is not None and request.stride != "auto"
+    if fixed and (quick := _read_known_clip(file, limits, request, allocate)) is not None:
+        return quick
     found = scan_video(file, limits, request.max_short_side, thumbnails=not fixed)
     timestamps = _checked_timestamps(file, limits, found, request.start or 0)
     motion = np.zeros(len(timestamps)) if fixed else motion_between(found.thumbnails)
@@ -115,7 +157,8 @@ def _read_clip(file: VideoFile, limits: Limits, request: ClipRequest, allocate: 
 def _read_views(file: VideoFile, limits: Limits, request: ViewsRequest, allocate: Allocate) -> list[Reading]:
     found = scan_video(file, limits, request.max_short_side, thumbnails=True)
     timestamps = _checked_timestamps(file, limits, found, 0)
-    window = auto_window(timestamps, motion_between(found.thumbnails), request.num_frames)
+    motion = motion_between(found.thumbnails)
+    window = auto_window(timestamps, motion, request.num_frames)
     spread = np.unique(uniform_clips(timestamps, request.num_frames, window.stride, request.views), axis=0)
     assert found.show is not None
     side = None if request.max_bytes is None else found.show.short_side_within(request.max_bytes // request.num_frames)
@@ -125,12 +168,78 @@ def _read_views(file: VideoFile, limits: Limits, request: ViewsRequest, allocate
     needed = np.unique(spread)
     shared = pictures(file, limits, found, needed, request.view_short_side, allocate=allocate)
     return [
-        clip,
+        replace(clip, course=Course(timestamps, motion)),
         *(
             _reading(found, timestamps, Window(each, window.stride), None, shared, np.searchsorted(needed, each))
             for each in spread
         ),
     ]
+
+
+def _read_known_clip(file: VideoFile, limits: Limits, request: ClipRequest, allocate: Allocate) -> Reading | None:
+    start, stride = request.start, request.stride
+    assert start is not None
+    assert stride != "auto"
+
+    if request.known_frames is None or start > request.known_frames - 2:
+        return None
+
+    def choose(timestamps: NDArray[np.float64]) -> Window:
+        last = len(timestamps) - 1  # of a file that is another one than it was
+        still = np.zeros(len(timestamps))
+        return auto_window(timestamps, still, request.num_frames, start=min(start, last), stride=stride)
+
+    quick = _read_known(file, limits, request, choose, allocate, in_one_step=False)
+    return None if quick is None else _reading(*quick[:3], stride, quick[3])
+
+
+def _read_known(
+    file: VideoFile,
+    limits: Limits,
+    request: ClipRequest | OverviewRequest,
+    choose: Choose,
+    allocate: Allocate,
+    *,
+    in_one_step: bool,
+) -> tuple[Scan, NDArray[np.float64], Window, NDArray[np.uint8]] | None:
+    """What `read_window` gives, with the times of all frames, if the packets tell of as many frames as are known."""
+    if request.known_frames is None:
+        return None
+    quick = read_window(file, limits, choose, request.max_short_side, allocate=allocate, in_one_step=in_one_step)
+    if quick is None or len(quick[0].timestamps) != request.known_frames:
+        return None
+    found, window, frames = quick
+    return found, np.asarray(found.timestamps, np.float64), window, frames
+
+
+def _read_overview(file: VideoFile, limits: Limits, request: OverviewRequest, allocate: Allocate) -> list[Reading]:
+    def choose(timestamps: NDArray[np.float64]) -> Window:
+        return Window(np.union1d(_thumbnail_indices(timestamps, request), _spread(timestamps, request)), 1)
+
+    quick = _read_known(file, limits, request, choose, allocate, in_one_step=True)
+    if quick is None:
+        found = scan_video(file, limits, request.max_short_side, thumbnails=False)
+        timestamps = _checked_timestamps(file, limits, found, 0)
+        needed = choose(timestamps).indices
+        frames = pictures(file, limits, found, needed, allocate=allocate)
+    else:
+        found, timestamps, window, frames = quick
+        needed = window.indices
+    stride = fitting_stride(timestamps, 0, request.stride, request.num_frames)
+    return [
+        _reading(found, timestamps, Window(each, stride), None, frames, np.searchsorted(needed, each))
+        for each in (_thumbnail_indices(timestamps, request), *_spread(timestamps, request))
+    ]
+
+
+def _thumbnail_indices(timestamps: NDArray[np.float64], request: OverviewRequest) -> NDArray[np.int64]:
+    last = len(timestamps) - 1
+    return np.unique(np.linspace(0, last, min(request.thumbnails, last + 1)).round().astype(np.int64))
+
+
+def _spread(timestamps: NDArray[np.float64], request: OverviewRequest) -> NDArray[np.int64]:
+    """[windows or fewer, T]."""
+    return np.unique(uniform_clips(timestamps, request.num_frames, request.stride, request.windows), axis=0)
 
 
 def read_chosen(file: VideoFile, limits: Limits, choose: Choose, max_short_side: int) -> Reading:

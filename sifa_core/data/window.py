@@ -26,7 +26,7 @@ from sifa_core.data.decoding import check_pixels
 from sifa_core.data.limits import Limits
 from sifa_core.data.picture import presentation, to_rgb
 from sifa_core.data.sampling import Window
-from sifa_core.data.scan import Scan, check_clip_size, check_shape, timeline_of
+from sifa_core.data.scan import Allocate, Scan, check_clip_size, check_shape, empty_pictures, timeline_of
 
 _CODECS = frozenset(("h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "vp8", "vp9", "libdav1d", "av1", "mjpeg"))
 _SKIPPABLE = frozenset(("h264", "mpeg4", "mpeg2video", "mpeg1video"))
@@ -41,6 +41,7 @@ class _Packet:
     dts: int | None
     is_key: bool
     is_shown: bool
+    duration: int
 
 
 class _NotPlainError(Exception):
@@ -48,18 +49,25 @@ class _NotPlainError(Exception):
 
 
 def read_window(
-    file: VideoFile, limits: Limits, choose: Callable[[NDArray[np.float64]], Window], max_short_side: int
+    file: VideoFile,
+    limits: Limits,
+    choose: Callable[[NDArray[np.float64]], Window],
+    max_short_side: int,
+    *,
+    allocate: Allocate = empty_pictures,
+    in_one_step: bool = True,
 ) -> tuple[Scan, Window, NDArray[np.uint8]] | None:
     """The frames that `choose` takes, those of `scan_video` and `pictures`; None where only these two can tell.
 
-    `choose` may have been called with the right times before None is given.
+    `choose` may have been called with the right times before None is given. Pictures are made smaller and brought to
+    RGB `in_one_step`, which is quicker, or in two as `pictures` does; they lie in what `allocate` makes.
     Raises as `VideoFile.stream` does, and ClipTooLargeError.
     """
     if is_animated_webp(file.head):
         return None
     with file.stream(limits) as (container, stream):
         try:
-            return _read(file, limits, container, stream, choose, max_short_side)
+            return _read(file, limits, container, stream, choose, max_short_side, allocate, in_one_step)
         except (_NotPlainError, av.error.FFmpegError):
             # A file that was stopped by the clock ends early, too.
             file.clock.check()
@@ -73,6 +81,8 @@ def _read(
     stream: VideoStream,
     choose: Callable[[NDArray[np.float64]], Window],
     max_short_side: int,
+    allocate: Allocate,
+    in_one_step: bool,
 ) -> tuple[Scan, Window, NDArray[np.uint8]]:
     context = stream.codec_context
     check_pixels(file.name, context.width, context.height, limits)
@@ -85,7 +95,8 @@ def _read(
         timeline.add(pts * numerator / denominator, None)  # what a fraction would give, in a tenth of its time
     if len(shown) < 2 or timeline.jumps or timeline.seconds[-1] > limits.max_seconds:
         raise _NotPlainError
-    found = Scan(timestamps=timeline.seconds, codec=context.name, frames=None)
+    last = packets[shown[-1][1]].duration * numerator / denominator
+    found = Scan(timestamps=timeline.seconds, codec=context.name, frames=None, last_duration=last)
     window = choose(np.asarray(found.timestamps, np.float64))
     wanted = {shown[index][0]: index for index in set(window.indices.tolist())}
     crop = container_crop(file.handle, container.streams.video.index(stream))
@@ -95,11 +106,11 @@ def _read(
         if (frame.width, frame.height) != (context.width, context.height) or frame.interlaced_frame or frame.is_corrupt:
             raise _NotPlainError
         if frames is None:
-            found.show = presentation(frame, stream.sample_aspect_ratio, max_short_side, crop, in_one_step=True)
+            found.show = presentation(frame, stream.sample_aspect_ratio, max_short_side, crop, in_one_step=in_one_step)
             found.transfer = frame.color_trc
             check_shape(file.name, found.show, limits)
             check_clip_size(file.name, len(window.indices), found.show, limits)
-            frames = np.empty((len(window.indices), found.show.height, found.show.width, 3), np.uint8)
+            frames = allocate((len(window.indices), found.show.height, found.show.width, 3))
         assert found.show is not None
         index = wanted.pop(frame.pts)
         frames[window.indices == index] = to_rgb(frame, found.show, reformatter)
@@ -120,7 +131,7 @@ def _packets(file: VideoFile, limits: Limits, container: InputContainer, stream:
         file.clock.check()
         if packet.pts is None or packet.is_corrupt or len(packets) >= limits.max_frames or not _is_whole(name, packet):
             raise _NotPlainError
-        packets.append(_Packet(packet.pts, packet.dts, packet.is_keyframe, not packet.is_discard))
+        packets.append(_Packet(packet.pts, packet.dts, packet.is_keyframe, not packet.is_discard, packet.duration or 0))
     stamps = [packet.pts for packet in packets]
     in_order = all(after > before for before, after in pairwise(stamps))
     if (

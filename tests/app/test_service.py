@@ -92,7 +92,7 @@ def test_a_forgotten_analysis_is_told_in_words(service: Service) -> None:
 
 def test_an_analysis_stays_within_twenty_megabytes(service: Service, tmp_path: Path) -> None:
     for width, height in ((1280, 720), (720, 1280)):
-        clip, _ = service.read(write_video(tmp_path / f"{width}.mp4", width, height))
+        clip = service.read(write_video(tmp_path / f"{width}.mp4", width, height)).clip
         assert min(clip.width, clip.height) == 360
         assert clip.num_frames == service.model.info.num_frames
         assert clip.frames.nbytes <= FRAME_BYTES
@@ -106,7 +106,7 @@ def test_a_very_wide_clip_is_reduced_further_in_one_reading(
     scan = reading.scan_video
     monkeypatch.setattr(service, "readers", Readers(isolate=False))
     monkeypatch.setattr(reading, "scan_video", lambda *given, **more: passes.append(given) or scan(*given, **more))
-    clip, _ = service.read(write_video(tmp_path / "wide.mp4", 2048, 360))
+    clip = service.read(write_video(tmp_path / "wide.mp4", 2048, 360)).clip
     assert len(passes) == 1, "the side follows from the video's own, before any picture is made"
     assert clip.height < 300
     assert clip.frames.nbytes <= FRAME_BYTES

@@ -6,8 +6,10 @@ holds a bright square on grey that moves right by two pixels per frame.
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +18,17 @@ import numpy as np
 import pytest
 
 BITS = 8
+
+
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Where it may, the AV1 encoder gives the thread that uses it the highest real-time priority, for good; all that
+    this thread starts from then on would have it, too, and leave nothing else on the machine a turn."""
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameter)
 
 
 class Videos:
@@ -75,7 +88,7 @@ class Videos:
         path = self.path(name)
         if isinstance(pictures, int):
             pictures = [self.numbered(i, *size) for i in range(pictures)]
-        with av.open(str(path), "w", format=container, options=container_options or {}) as output:
+        with ordinary_priority(), av.open(str(path), "w", format=container, options=container_options or {}) as output:
             stream = None
             for i, picture in enumerate(pictures):
                 if stream is None:

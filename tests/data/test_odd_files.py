@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 
 import av
@@ -109,6 +110,12 @@ def test_pixel_formats_keep_their_colours(videos, name, codec, pixel_format, wit
     clip = read_clip(videos.write(name, [quadrants(96, 64)] * 4, codec=codec, pixel_format=pixel_format), 2)
     assert clip.frames.shape == (2, 64, 96, 3)
     assert_corners(clip.frames[0], [RED, GREEN, BLUE, WHITE], within)
+
+
+def test_encoding_leaves_this_process_its_priority(videos):
+    before = os.sched_getscheduler(0)
+    videos.write("av1.mp4", 3, codec="libsvtav1")
+    assert os.sched_getscheduler(0) == before
 
 
 @pytest.mark.parametrize("pixel_format", ["gray", "gray10le", "gray16le"])

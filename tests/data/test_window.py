@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sifa_core.data import Limits, read_frames, reading, window
+from sifa_core.data import Limits, read_clip, read_frames, read_overview, read_video, reading, window
 from sifa_core.data.container import open_file
 from sifa_core.data.sampling import Window
 from sifa_core.data.scan import pictures, scan_video
-from sifa_core.errors import ClipError, ClipTooLargeError
+from sifa_core.errors import ClipError, ClipTooLargeError, ClipTooShortError
 from tests.data import containers as make
 
 OPEN = {"x264-params": "open-gop=1:keyint=20:bframes=3:b-pyramid=normal"}
@@ -150,3 +150,60 @@ def test_one_step_gives_what_two_steps_give(videos):
     assert one.shape == two.shape == (12, 90, 120, 3)
     assert np.abs(one - two).mean() < 0.5
     assert np.abs(one - two).max() <= 12
+
+
+@pytest.mark.parametrize("case", ["h264, varying rate", "h264, edit list", "vp9", "two pieces", "interlaced"])
+def test_a_clip_of_a_known_video_is_what_reading_all_of_it_gives(videos, case):
+    path = (QUICK | WHOLE)[case](videos)
+    first = read_clip(path, 6, max_short_side=40)
+    for start, stride in ((3, 2), (0, 1), (first.source.num_frames - 5, 3)):
+        options = {"start": start, "stride": stride, "max_short_side": 40}
+        known, whole = (
+            read_clip(path, 6, known_frames=first.source.num_frames, **options),
+            read_clip(path, 6, **options),
+        )
+        np.testing.assert_array_equal(known.frames, whole.frames)
+        np.testing.assert_array_equal(known.timestamps, whole.timestamps)
+        np.testing.assert_array_equal(known.indices, whole.indices)
+        assert known.source == replace(whole.source, duration=known.source.duration)
+        assert known.source.duration == pytest.approx(whole.source.duration, abs=1e-3)
+
+
+def test_a_clip_of_a_known_video_decodes_only_what_it_needs(videos, monkeypatch):
+    path = videos.write("a.mp4", 60, options={"g": "10"})
+    scans = []
+    monkeypatch.setattr(reading, "scan_video", lambda *args, **options: scans.append(1) or scan_video(*args, **options))
+    read_clip(path, 6, start=31, stride=1, known_frames=60)
+    assert not scans
+    other = read_clip(path, 6, start=31, stride=1, known_frames=59)  # then it is another video, or a damaged one
+    assert scans
+    assert videos.numbers_of(other.frames) == list(range(31, 37))
+    with pytest.raises(ClipTooShortError, match="too few from frame 59 on"):
+        read_clip(path, 6, start=59, stride=1, known_frames=60)
+
+
+@pytest.mark.parametrize("case", ["h264", "interlaced"])
+def test_an_overview_has_pictures_and_clips_from_the_first_to_the_last_frame(videos, case):
+    path = (QUICK | WHOLE)[case](videos)
+    video = read_video(path, 6, 3, max_short_side=40)
+    count = video.clip.source.num_frames
+    assert len(video.course.timestamps) == len(video.course.motion) == count
+    thumbnails, windows = read_overview(path, 6, 5, 2, thumbnails=9, max_short_side=40, known_frames=count)
+    assert thumbnails.indices[[0, -1]].tolist() == [0, count - 1]
+    assert len(thumbnails.frames) == 9
+    assert [int(each.indices[0]) for each in windows] == np.linspace(0, count - 11, 5).round().astype(int).tolist()
+    for each in (thumbnails, *windows):
+        for frame, index in zip(each.frames, each.indices, strict=True):
+            alone = read_frames(path, lambda times, index=index: Window(np.array([index]), 1), max_short_side=40)
+            # In one step or in two, a picture may differ by rounding.
+            assert np.abs(alone.frames[0].astype(int) - frame).mean() < 2
+        assert np.array_equal(each.timestamps, video.course.timestamps[each.indices])
+
+
+def test_an_overview_of_a_short_video_has_fewer_of_everything(videos):
+    path = videos.write("short.mp4", 5)
+    thumbnails, windows = read_overview(path, 8, 5, 4, thumbnails=24, max_short_side=40)
+    assert thumbnails.indices.tolist() == list(range(5))
+    assert [each.indices.tolist() for each in windows] == [[0, 1, 2, 3, 4, 4, 4, 4]]
+    with pytest.raises(ClipError, match="windows must be between 1 and 256, not 0"):
+        read_overview(path, 8, 0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from sifa_core.data.container import too_much_memory
 from sifa_core.data.isolated.shared_memory import SharedArrays, placed
 from sifa_core.data.isolated.worker_limits import WorkerLimits
 from sifa_core.data.limits import Limits
-from sifa_core.data.reading import ClipRequest, Reading, ViewsRequest
+from sifa_core.data.reading import ClipRequest, Course, OverviewRequest, Reading, Request, ViewsRequest
 from sifa_core.errors import (
     BrokenVideoError,
     ClipError,
@@ -32,7 +32,7 @@ from sifa_core.errors import (
 LARGEST_ANSWER = 4_000_000
 """Bytes. Pictures and numbers of frames come another way; warnings may be many."""
 
-_REQUESTS = {kind.__name__: kind for kind in (ClipRequest, ViewsRequest)}
+_REQUESTS = {kind.__name__: kind for kind in (ClipRequest, ViewsRequest, OverviewRequest)}
 _ERRORS = {
     kind.__name__: kind
     for kind in (
@@ -45,6 +45,7 @@ _ERRORS = {
         NotAVideoError,
     )
 }
+_COURSE = ("timestamps", "motion")
 _LONGEST_SENTENCE = 1000
 _DYNAMIC_RANGES = ("SDR", "HDR (PQ)", "HDR (HLG)")
 
@@ -55,7 +56,7 @@ class Order:
 
     name: str
     """Display name, shortened for sentences."""
-    request: ClipRequest | ViewsRequest
+    request: Request
     limits: Limits
     worker: WorkerLimits
 
@@ -97,6 +98,9 @@ def encode_readings(readings: list[Reading], shared: SharedArrays) -> bytes:
         {name: shared.entry(getattr(reading, name)) for name in arrays} | {"source": asdict(reading.source)}
         for reading in readings
     ]
+    for reading, told in zip(readings, answer, strict=True):
+        if reading.course is not None:
+            told["course"] = {name: shared.entry(getattr(reading.course, name)) for name in _COURSE}
     return json.dumps({"readings": answer}).encode()
 
 
@@ -129,7 +133,11 @@ def decode(answer: bytes, memory: int, order: Order) -> list[Reading]:
 
 def _readings(answers: list[Any], memory: int, order: Order) -> list[Reading]:
     request = order.request
-    most = request.views + 1 if isinstance(request, ViewsRequest) else 1
+    match request:
+        case ClipRequest():
+            most = 1
+        case ViewsRequest(views=spread) | OverviewRequest(windows=spread):
+            most = spread + 1
     if not 1 <= len(answers) <= most:
         raise NonsenseError("another number of clips")
     pictures: dict[str, NDArray[np.uint8]] = {}  # what several clips share is mapped once
@@ -138,13 +146,35 @@ def _readings(answers: list[Any], memory: int, order: Order) -> list[Reading]:
             entry = answer["pictures"]
             if str(entry) not in pictures:
                 pictures[str(entry)] = placed(memory, entry, "uint8", 4)
-        return [_reading(answer, pictures[str(answer["pictures"])], memory, order) for answer in answers]
+        found = [_reading(answer, pictures[str(answer["pictures"])], memory, order) for answer in answers]
+        if isinstance(request, ViewsRequest):
+            found[0] = replace(found[0], course=_course(answers[0]["course"], memory, found[0].source.num_frames))
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise NonsenseError(str(error)) from error
+    for number, reading in enumerate(found):
+        if not _is_length(len(reading.indices), request, number):
+            raise NonsenseError("another number of frames")
+    return found
+
+
+def _is_length(count: int, request: Request, number: int) -> bool:
+    """Whether so many frames may come back first, second, ..."""
+    if isinstance(request, OverviewRequest) and number == 0:
+        return 1 <= count <= request.thumbnails
+    return count == request.num_frames
+
+
+def _course(answer: dict[str, Any], memory: int, frames: int | None) -> Course:
+    timestamps, motion = (placed(memory, answer[name], "float64", 1).copy() for name in _COURSE)
+    if not len(timestamps) == len(motion) == frames or not np.isfinite(timestamps).all():
+        raise NonsenseError("no times of frames")
+    if (np.diff(timestamps) < 0).any() or not ((motion >= 0) | np.isnan(motion)).all():
+        raise NonsenseError("no times of frames")
+    return Course(timestamps, motion)
 
 
 def _reading(answer: dict[str, Any], pictures: NDArray[np.uint8], memory: int, order: Order) -> Reading:
-    numbers = {
+    numbers: dict[str, Any] = {
         name: placed(memory, answer[name], kind, 1).copy()
         for name, kind in (("places", "int64"), ("timestamps", "float64"), ("indices", "int64"))
     }
@@ -153,8 +183,8 @@ def _reading(answer: dict[str, Any], pictures: NDArray[np.uint8], memory: int, o
         raise NonsenseError("pictures of another kind")
     if short_side > order.request.max_short_side:
         raise NonsenseError("larger pictures")
-    if any(len(values) != order.request.num_frames for values in numbers.values()):
-        raise NonsenseError("another number of frames")
+    if len({len(values) for values in numbers.values()}) != 1:
+        raise NonsenseError("frames without a time")
     if numbers["places"].min() < 0 or numbers["places"].max() >= len(pictures):
         raise NonsenseError("frames without a picture")
     if not np.isfinite(numbers["timestamps"]).all() or numbers["indices"].min() < 0:

@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Literal
 
 from sifa_core.data.clip import Clip
 from sifa_core.data.container import VideoFile, display_name, open_file, too_much_memory
+from sifa_core.data.decode import VideoReading
 from sifa_core.data.isolated.messages import LARGEST_ANSWER, NonsenseError, Order, WorkerFault, decode
 from sifa_core.data.isolated.worker_limits import WorkerLimits
 from sifa_core.data.limits import Limits
-from sifa_core.data.reading import ClipRequest, Reading, ViewsRequest, read
+from sifa_core.data.reading import ClipRequest, OverviewRequest, Reading, Request, ViewsRequest, read
 from sifa_core.errors import BrokenVideoError, ClipError, ReaderUnavailableError
 
 if TYPE_CHECKING:
@@ -143,10 +144,13 @@ class Readers:
         start: int | None = None,
         stride: int | Literal["auto"] = "auto",
         max_short_side: int = 720,
+        known_frames: int | None = None,
         limits: Limits | None = None,
     ) -> Clip:
         """`sifa_core.read_clip`, with all that it raises, and ReaderUnavailableError."""
-        return self._clips(path, ClipRequest(num_frames, start, stride, max_short_side), limits or Limits())[0]
+        request = ClipRequest(num_frames, start, stride, max_short_side, known_frames)
+        name, sha256, (reading,) = self._readings(path, request, limits or Limits())
+        return reading.clip(name, sha256)
 
     def read_views(
         self,
@@ -160,9 +164,48 @@ class Readers:
         limits: Limits | None = None,
     ) -> tuple[Clip, list[Clip]]:
         """`sifa_core.read_views`, with all that it raises, and ReaderUnavailableError."""
+        reading = self.read_video(
+            path,
+            num_frames,
+            views,
+            max_short_side=max_short_side,
+            max_bytes=max_bytes,
+            view_short_side=view_short_side,
+            limits=limits,
+        )
+        return reading.clip, list(reading.views)
+
+    def read_video(
+        self,
+        path: str | os.PathLike[str],
+        num_frames: int = 16,
+        views: int = 10,
+        *,
+        max_short_side: int = 720,
+        max_bytes: int | None = None,
+        view_short_side: int | None = None,
+        limits: Limits | None = None,
+    ) -> VideoReading:
+        """`sifa_core.data.read_video`, with all that it raises, and ReaderUnavailableError."""
         request = ViewsRequest(num_frames, views, max_short_side, max_bytes, view_short_side)
-        clip, *spread = self._clips(path, request, limits or Limits())
-        return clip, spread
+        return VideoReading.of(*self._readings(path, request, limits or Limits()))
+
+    def read_overview(
+        self,
+        path: str | os.PathLike[str],
+        num_frames: int = 16,
+        windows: int = 20,
+        stride: int = 1,
+        *,
+        thumbnails: int = 24,
+        max_short_side: int = 256,
+        known_frames: int | None = None,
+        limits: Limits | None = None,
+    ) -> tuple[Clip, list[Clip]]:
+        """`sifa_core.data.read_overview`, with all that it raises, and ReaderUnavailableError."""
+        request = OverviewRequest(num_frames, windows, stride, thumbnails, max_short_side, known_frames)
+        name, sha256, (first, *spread) = self._readings(path, request, limits or Limits())
+        return first.clip(name, sha256), [reading.clip(name, sha256) for reading in spread]
 
     def start(self) -> None:
         """Have a process started that workers are made from, without waiting for it."""
@@ -195,13 +238,16 @@ class Readers:
                 self._template.end()
                 self._template = None
 
-    def _clips(self, path: str | os.PathLike[str], request: ClipRequest | ViewsRequest, limits: Limits) -> list[Clip]:
+    def _readings(
+        self, path: str | os.PathLike[str], request: Request, limits: Limits
+    ) -> tuple[str, str, list[Reading]]:
+        """Display name and hash of the file, and what was read of it."""
         with self._slot() as slot, open_file(path, limits) as file:
             if self.isolates:
                 readings = self._read(slot, file, Order(file.name, request, limits, self.limits))
             else:
                 readings = read(file, limits, request)
-            return [reading.clip(display_name(path), file.sha256) for reading in readings]
+            return display_name(path), file.sha256, readings
 
     @contextmanager
     def _slot(self) -> Iterator[_Slot]:

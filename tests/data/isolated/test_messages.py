@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from sifa_core.data.isolated.messages import (
 )
 from sifa_core.data.isolated.shared_memory import SharedArrays, new_memory, placed
 from sifa_core.data.isolated.worker_limits import WorkerLimits
-from sifa_core.data.reading import ClipRequest, Reading, ViewsRequest
+from sifa_core.data.reading import ClipRequest, Course, OverviewRequest, Reading, ViewsRequest
 from sifa_core.errors import BrokenVideoError, ClipTooLargeError
 
 ROOM = 1_000_000
@@ -58,12 +59,15 @@ def test_pictures_that_clips_share_are_mapped_once(memory):
     order = Order("walk.mp4", ViewsRequest(4, 2), Limits(), WorkerLimits())
     made = reading()
     made = Reading(shared.empty((3, 6, 8, 3)), made.places, made.timestamps, made.indices, made.source)
-    one, *others = decode(encode_readings([made, made, made], shared), memory, order)
+    first = replace(made, course=Course(np.arange(5) / 25, np.zeros(5)))
+    one, *others = decode(encode_readings([first, made, made], shared), memory, order)
     assert len(others) == 2
     assert all(other.pictures is one.pictures for other in others)
 
 
-@pytest.mark.parametrize("request_", [ClipRequest(4, 2, 3, 100), ViewsRequest(4, 2, 90, 1000, 40)])
+@pytest.mark.parametrize(
+    "request_", [ClipRequest(4, 2, 3, 100), ViewsRequest(4, 2, 90, 1000, 40), OverviewRequest(4, 2, 3, 9, 90)]
+)
 def test_an_order_comes_through(request_):
     order = Order("a – b.mp4", request_, Limits(max_decode_seconds=float("inf")), WorkerLimits(readers=7))
     assert Order.decoded(order.encoded()) == order
@@ -172,3 +176,32 @@ def test_times_and_numbers_are_looked_at(memory):
         answer = encode_readings([Reading(**{**parts, name: values})], SharedArrays(memory, ROOM))
         with pytest.raises(NonsenseError):
             decode(answer, memory, ORDER)
+
+
+@pytest.mark.parametrize(
+    "course",
+    [
+        Course(np.arange(4) / 25, np.zeros(4)),
+        Course(np.array([0.0, 1.0, np.nan, 2.0, 3.0]), np.zeros(5)),
+        Course(np.array([0.0, 1.0, 0.5, 2.0, 3.0]), np.zeros(5)),
+        Course(np.arange(5) / 25, np.array([0.0, -1.0, 0.0, 0.0, 0.0])),
+        None,
+    ],
+)
+def test_a_course_that_no_video_has_is_found(memory, course):
+    shared = SharedArrays(memory, ROOM)
+    order = Order("walk.mp4", ViewsRequest(4, 2), Limits(), WorkerLimits())
+    with pytest.raises(NonsenseError):
+        decode(encode_readings([replace(reading(), course=course)], shared), memory, order)
+
+
+@pytest.mark.parametrize(("thumbnails", "answers", "is_right"), [(4, 2, True), (3, 2, False), (4, 3, False)])
+def test_an_overview_has_no_more_than_was_asked_for(memory, thumbnails, answers, is_right):
+    shared = SharedArrays(memory, ROOM)
+    order = Order("walk.mp4", OverviewRequest(4, 1, 1, thumbnails, 90), Limits(), WorkerLimits())
+    answer = encode_readings([reading()] * answers, shared)
+    if is_right:
+        assert len(decode(answer, memory, order)) == answers
+    else:
+        with pytest.raises(NonsenseError, match="another number of"):
+            decode(answer, memory, order)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sifa_core.data import Clip, Limits, read_clip, read_views
+from sifa_core.data import Clip, Limits, read_clip, read_overview, read_video, read_views
 from sifa_core.data.isolated import Readers, WorkerLimits
 from sifa_core.data.isolated import readers as module
 from sifa_core.errors import (
@@ -29,6 +28,7 @@ from sifa_core.errors import (
     ReaderUnavailableError,
 )
 from tests.data import containers, hostile
+from tests.waiting import wait_for
 
 
 def assert_same(found: Clip, expected: Clip) -> None:
@@ -78,6 +78,18 @@ def test_views_are_those_of_reading_here(videos, readers):
         assert_same(one, other)
 
 
+def test_an_overview_is_that_of_reading_here(videos, readers):
+    path = videos.write("walk.mp4", 60)
+    options = {"max_short_side": 40, "known_frames": 60}
+    first, windows = readers.read_overview(path, 8, 4, 2, thumbnails=10, **options)
+    expected, others = read_overview(path, 8, 4, 2, thumbnails=10, **options)
+    for one, other in zip([first, *windows], [expected, *others], strict=True):
+        assert_same(one, other)
+    course, there = readers.read_video(path, 8, 2).course, read_video(path, 8, 2).course
+    np.testing.assert_array_equal(course.timestamps, there.timestamps)
+    np.testing.assert_array_equal(course.motion, there.motion)
+
+
 def test_arguments_and_warnings_come_through(videos, readers):
     path = videos.write("short.mp4", 6)
     clip = readers.read_clip(path, np.int64(8), start=1, stride=4, max_short_side=32)
@@ -120,15 +132,6 @@ def workers_of(readers: Readers) -> list[int]:
     readers.describe()  # until then the template has children that are no workers
     template = readers._running().process.pid
     return [int(number) for number in Path(f"/proc/{template}/task/{template}/children").read_text().split()]
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    tries = 0
-    while not (value := condition()):
-        tries += 1
-        assert tries < 6000, "it never came to this"
-        time.sleep(0.01)
-    return value
 
 
 @pytest.fixture(scope="module")

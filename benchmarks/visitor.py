@@ -1,0 +1,106 @@
+"""A visitor of a served page: what a browser or a script sends, over plain HTTP."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+API = "/gradio_api"
+FILE = {"_type": "gradio.FileData"}
+PATIENCE = 300.0
+"""Seconds until an answer is given up."""
+
+
+class RefusedError(Exception):
+    """What the page says instead of an answer: one sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        """Of HTTP; 200 where the work was begun and could not be done."""
+
+
+class Visitor:
+    """One session from one address. Every method raises RefusedError with the page's sentence."""
+
+    def __init__(self, address: str, network_address: str = "") -> None:
+        """`network_address` counts where the page trusts a proxy in front of it."""
+        headers = {"x-forwarded-for": network_address} if network_address else {}
+        self.http = httpx.Client(base_url=address, headers=headers, timeout=PATIENCE)
+        self.session = secrets.token_hex(8)
+
+    def close(self) -> None:
+        """Leave."""
+        self.http.close()
+
+    def upload(self, path: Path) -> dict[str, Any]:
+        """Send a file; what stands for it in calls."""
+        with path.open("rb") as content:
+            (name,) = self._json(self.http.post(f"{API}/upload", files={"files": (path.name, content)}))
+        return {"path": name, "meta": FILE}
+
+    def ask(self, function: str, **values: Any) -> int | str:
+        """Have `predict` or `explain` begin; the number of the event."""
+        event: str = self._json(self.http.post(f"{API}/call/v2/{function}", json=values))["event_id"]
+        return event
+
+    def call(self, function: str, **values: Any) -> Any:
+        """What `predict` or `explain` answers."""
+        event = self.ask(function, **values)
+        kind = ""
+        with self.http.stream("GET", f"{API}/call/{function}/{event}") as answer:
+            for line in answer.iter_lines():
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    kind = value
+                elif name == "data" and kind == "complete":
+                    return json.loads(value)[0]
+                elif name == "data" and kind == "error":
+                    raise RefusedError(200, _sentence(json.loads(value)))
+        raise RefusedError(answer.status_code, "The answer ended early.")
+
+    def press(self, element: str, event: str, *values: Any) -> list[Any]:
+        """What the page shows once an event of an element, by its id, has been answered; None stands for its states."""
+        component = next(one["id"] for one in self._page["components"] if one["props"].get("elem_id") == element)
+        number = next(one["id"] for one in self._page["dependencies"] if [component, event] in one["targets"])
+        body = {"data": list(values), "fn_index": number, "session_hash": self.session, "trigger_id": component}
+        asked = self._json(self.http.post(f"{API}/queue/join", json=body))["event_id"]
+        output: dict[str, Any] = {}
+        for message in self._messages():
+            if message["msg"] == "process_completed" and message["event_id"] == asked:
+                output = message["output"]
+                if not message["success"]:
+                    raise RefusedError(200, _sentence(output))
+        if "data" not in output:
+            raise RefusedError(200, "The answer ended early.")
+        shown: list[Any] = output["data"]
+        return shown
+
+    def _messages(self) -> Iterator[dict[str, Any]]:
+        with self.http.stream("GET", f"{API}/queue/data", params={"session_hash": self.session}) as stream:
+            for line in stream.iter_lines():
+                if line.startswith("data: "):
+                    message = json.loads(line[6:])
+                    yield message
+                    if message["msg"] == "close_stream":
+                        return
+
+    @cached_property
+    def _page(self) -> Any:
+        return self._json(self.http.get("/config"))
+
+    @staticmethod
+    def _json(response: httpx.Response) -> Any:
+        if response.status_code != 200:
+            raise RefusedError(response.status_code, _sentence(response.json()))
+        return response.json()
+
+
+def _sentence(told: Any) -> str:
+    return str(told.get("detail") or told.get("error")) if isinstance(told, dict) else str(told)
