@@ -4,7 +4,8 @@
 
 Writes the file into a temporary folder, explains every clip with it and with the model in PyTorch, and prints the
 largest differences; exits with 1 if one passes its bound in BOUNDS. With --web, a folder in which
-`npm install onnxruntime-web` was run, the same clips also go through WebAssembly, in Node, on one thread.
+`npm install onnxruntime-web` was run, the same clips also go through WebAssembly, in Node, on one thread. Times are
+processor time, all threads together, which other work on the machine changes least.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ TIMED = (112, 200)
 
 
 class InNode:
-    """The file in onnxruntime-web, one thread of WebAssembly: `run` as in `TracedFile`, and how long it took."""
+    """The file in onnxruntime-web, one thread of WebAssembly: `run` as in `TracedFile`, and its processor time."""
 
     def __init__(self, path: Path, folder: Path) -> None:
         self._path, self._folder = path, folder
@@ -112,9 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{words}, {clips.shape[2]} x {height} x {width}:", end=" ")
             took = []
             for _ in range(REPEATS):
-                start = time.perf_counter()
+                start = time.process_time()
                 file.run(clips)
-                took.append(1000 * (time.perf_counter() - start))
+                took.append(1000 * (time.process_time() - start))
             print(f"{statistics.median(took):.0f} ms (fastest {min(took):.0f}) native", end="")
             if web:
                 web.run(clips, REPEATS)

@@ -34,10 +34,8 @@ function render({ model, el }) {
   }
   const followers = {
     query: () => ask(model.get("query")),
-    frame: () => {
-      const state = viewer.getState();
-      ask([model.get("frame"), state.x, state.y]);
-    },
+    // with the model's own place, for another view of it may have set frame and place in one go
+    frame: () => ask([model.get("frame"), ...model.get("query").slice(1)]),
     layer: () => {
       if (model.get("layer") !== viewer.getState().layer) viewer.setState({ layer: model.get("layer") });
     },
