@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,26 @@ import torch
 from cachetools import LRUCache
 
 from sifa_core import Analysis
+from sifa_core.data.reading import Course
 from sifa_core.errors import ClipTooLargeError
 
 TOKEN_BYTES = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """The file that a clip was taken from, where it may be read again."""
+
+    path: Path
+    """An example's, or what a visitor sent, which is there for ten minutes."""
+    course: Course
+    """Times and movement of all its frames."""
+    predictions: list[tuple[str, float]] | None
+    """What the model makes of all of it, see `predict_video`; None for an untrained one."""
+    first: tuple[int, int]
+    """Start and stride of the window that was chosen for it."""
+    example: str = ""
+    """The example clip's name, or nothing for one that was uploaded."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +45,8 @@ class CacheEntry:
     analysis: Analysis
     payload: dict[str, Any]
     """See `sifa_core.explain.render.payload`."""
+    video: Video | None = None
+    """None for clips that were not read from a file."""
     extras: dict[str, Any] = field(default_factory=dict)
     """What tabs have computed for it, by name; put there by `AnalysisCache.add`."""
 

@@ -17,6 +17,7 @@ from sifa_core.explain.statistics import OffsetStatistics
 from sifa_core.explain.studies.faithfulness import Faithfulness
 from sifa_core.explain.studies.series import MotionSeries
 from sifa_core.paper import Result
+from sifa_core.timeline import Timeline
 
 BLUE, ORANGE, GREEN, PURPLE = "#3b82e0", "#d97706", "#22a060", "#a855f7"
 FAINT = 0.45
@@ -43,6 +44,9 @@ ORDER_LINES = {
     "random": ("in random order", INK, "dot", "x"),
 }
 """Name, colour, line and mark of each order in which places are taken."""
+TIMELINE_LINES = ((BLUE, "solid", "circle"), (ORANGE, "dash", "diamond"), (PURPLE, "dot", "square"))
+"""Colour, line and mark of each class of a timeline."""
+TIMELINE_CLASSES = len(TIMELINE_LINES)
 HEIGHT, TALL = 270, 296
 """Of a chart, and of one whose title has two lines; pixels."""
 
@@ -176,6 +180,53 @@ def motion_chart(series: MotionSeries, t: int) -> go.Figure:
     figure.update_xaxes(title="feature frame t", dtick=max(1, len(series.mean) // 8))
     figure.update_yaxes(title="channel mean of |f_m|", rangemode="tozero")
     return _finish(figure, "Motion saliency over time", legend=True)
+
+
+def timeline_chart(found: Timeline, classes: Sequence[int], window: tuple[float, float]) -> go.Figure:
+    """A whole video: how much moves in every frame, the probability of `classes` in each of its windows, cuts, and from
+    when to when the window goes that is shown."""
+    figure = go.Figure()
+    seconds, motion = found.course.timestamps, found.course.motion
+    figure.add_scatter(
+        x=seconds,
+        y=100 * motion,
+        name="movement (right scale)",
+        yaxis="y2",
+        mode="lines",
+        line={"color": INK, "width": 1},
+        fill="tozeroy",
+        fillcolor=LINE,
+        hovertemplate="%{x:.2f} s: moves by %{y:.1f} % of the short side<extra></extra>",
+    )
+    centres = [sum(moment.seconds) / 2 for moment in found.moments]
+    for number, (colour, dash, symbol) in zip(classes, TIMELINE_LINES, strict=False):
+        label = plain(shorten(found.labels[number]))
+        figure.add_scatter(
+            x=centres,
+            y=[float(moment.probabilities[number]) for moment in found.moments],
+            customdata=[moment.seconds for moment in found.moments],
+            name=label,
+            mode="lines+markers",
+            line={"color": colour, "width": 2, "dash": dash},
+            marker={"symbol": symbol, "size": 7},
+            hovertemplate=f"{label}: %{{y:.1%}}, %{{customdata[0]:.2f}} to %{{customdata[1]:.2f}} s<extra></extra>",
+        )
+    figure.add_vrect(*window, fillcolor=GREEN, opacity=0.16, line_width=0)
+    centre = sum(window) / 2
+    figure.add_annotation(text="shown", x=centre, y=1, yref="paper", yanchor="bottom", showarrow=False)
+    for second in found.cuts:
+        figure.add_vline(x=second, line={"color": INK, "width": 1, "dash": "dash"}, annotation_text="cut")
+    _finish(figure, "", legend=True)
+    figure.update_xaxes(title="seconds", range=[float(seconds[0]), float(seconds[-1])])
+    most = float(np.nanmax(motion, initial=0.0))
+    second_axis = {"title": "movement, %", "overlaying": "y", "side": "right", "showgrid": False}
+    return figure.update_layout(
+        yaxis={"title": "probability", "tickformat": ".0%", "range": [-0.02, 1.04]},
+        yaxis2={**second_axis, "range": [0, max(1.0, 220 * most)], "fixedrange": True, "title_font_size": 12},
+        margin={"l": 56, "r": 56, "t": 20, "b": 44},
+        legend={"x": 0, "xanchor": "left", "y": -0.28, "yanchor": "top"},
+        height=TALL,
+    )
 
 
 def faithfulness_chart(found: Faithfulness, curve: str) -> go.Figure:

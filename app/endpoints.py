@@ -1,4 +1,4 @@
-"""The named API: `predict` and `explain`, with plain arguments and JSON answers, for gradio_client or plain HTTP."""
+"""The named API, `predict`, `explain`, `timeline`: plain arguments, JSON answers, for gradio_client or plain HTTP."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from sifa_core.inference import public_predictions, video_clips
 log = logging.getLogger("app")
 
 Answer = dict[str, Any]
+Endpoint = Callable[..., Answer]
 
 
 def add_endpoints(service: Service, **queue: Any) -> None:
-    """Add both endpoints to the page that is being built."""
+    """Add the endpoints to the page that is being built."""
 
     def check(clip: str | None, example: str) -> None:
         if bool(clip) == bool(example):
@@ -37,19 +38,18 @@ def add_endpoints(service: Service, **queue: Any) -> None:
     def predict(clip: str | None = None, example: str = "", top: float = 5) -> Answer:
         """What the model thinks a whole video shows, the mean over clips spread over it: the `top` most probable
         classes, or null while it is untrained."""
-        if not top >= 1:
-            raise QueryError(f"top={top!r} is not possible; it is a whole number of at least 1.")
         check(clip, example)
+        best = _top(top)
         clips = video_clips(
             service.model, service.example(example).path if example else str(clip), readers=service.readers
         )
         info, source = service.model.info, clips[0].source
         with service.model_lock:
-            best = predict_clips(service.model, *clips)[: int(top)]
+            found = predict_clips(service.model, *clips)[:best]
         return {
             "model": {"name": info.name, "status": info.status, "sha256": info.sha256},
             "clip": {"name": source.name, "sha256": source.sha256},
-            "predictions": public_predictions(info, best),
+            "predictions": public_predictions(info, found),
         }
 
     @_plain_errors
@@ -65,12 +65,18 @@ def add_endpoints(service: Service, **queue: Any) -> None:
         against: str = "",
         method: str = "",
         evidence_layer: str = "",
+        start: int | None = None,
+        stride: int | None = None,
     ) -> Answer:
         """The numbers behind Figure 5 of one query: points, weights, maps, statistics. What is left out is chosen.
 
-        Classes are given by label or number."""
+        Classes are given by label or number; `start` and `stride` choose the moment, as `read_clip` does."""
         check(clip, example)
-        analysis = service.analysis(service.open_example(example)) if example else service.analyze_once(str(clip))
+        if example and start is None and stride is None:
+            analysis = service.analysis(service.open_example(example))
+        else:
+            path = service.example(example).path if example else str(clip)
+            analysis = service.analyze_once(path, _whole(start), _whole(stride))
         with service.model_lock:
             selection = analysis.select(
                 _query(frame, x, y),
@@ -83,10 +89,19 @@ def add_endpoints(service: Service, **queue: Any) -> None:
             )
             return describe(analysis, selection)
 
-    _listen(predict, explain, **queue)
+    @_plain_errors
+    def timeline(clip: str | None = None, example: str = "", top: float = 5) -> Answer:
+        """What the model thinks of a whole video moment by moment, with the movement of every frame and the `start` and
+        `stride` that `explain` takes for each moment."""
+        check(clip, example)
+        best = _top(top)
+        found = service.timeline(service.open_example(example)) if example else service.timeline_once(str(clip))
+        return found.to_dict(best, service.model.info.is_trained)
+
+    _listen(predict, explain, timeline, **queue)
 
 
-def _listen(predict: Callable[..., Answer], explain: Callable[..., Answer], **queue: Any) -> None:
+def _listen(predict: Endpoint, explain: Endpoint, timeline: Endpoint, **queue: Any) -> None:
     """Name the endpoints, with a hidden component for each argument."""
     answer = gr.JSON(visible=False)
     clip = gr.File(label="clip", visible=False)
@@ -96,13 +111,26 @@ def _listen(predict: Callable[..., Answer], explain: Callable[..., Answer], **qu
         for name in ("example", "layer", "target", "against", "method", "evidence_layer")
     )
     top = gr.Number(5, label="top", visible=False)
-    frame, x, y, levels = (gr.Number(label=name, visible=False) for name in ("frame", "x", "y", "levels"))
+    frame, x, y, levels, start, stride = (
+        gr.Number(label=name, visible=False) for name in ("frame", "x", "y", "levels", "start", "stride")
+    )
     for box in (example, layer):
         as_sent(box)
     trigger = gr.Button(visible=False)
     trigger.click(predict, [clip, example, top], answer, api_name="predict", **queue)
-    asked = [clip, example, frame, x, y, layer, levels, *evidence]
+    asked = [clip, example, frame, x, y, layer, levels, *evidence, start, stride]
     trigger.click(explain, asked, answer, api_name="explain", **queue)
+    trigger.click(timeline, [clip, example, top], answer, api_name="timeline", **queue)
+
+
+def _top(top: float) -> int:
+    if not top >= 1:
+        raise QueryError(f"top={top!r} is not possible; it is a whole number of at least 1.")
+    return int(top)
+
+
+def _whole(value: int | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def _class(text: str) -> Target:
@@ -150,7 +178,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _plain_errors(endpoint: Callable[..., Answer]) -> Callable[..., Answer]:
+def _plain_errors(endpoint: Endpoint) -> Endpoint:
     """Errors as one sentence, without a traceback on either side."""
 
     @functools.wraps(endpoint)

@@ -15,6 +15,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.cache import CacheEntry
 from app.models import MAIN
 from app.page_context import UNEXPECTED
 from app.service import Service
@@ -54,9 +55,19 @@ def build_explorer(service: Service) -> gr.HTML:
     )
 
 
-def explorer_value(payload: dict[str, Any], token: str, example: str = "") -> dict[str, Any]:
-    """A payload to show; `example` is the example clip's name, or nothing for a clip that was uploaded."""
-    return {"example": example, "token": token, "model": MAIN, "analysis": light_payload(payload)}
+def explorer_value(entry: CacheEntry, token: str) -> dict[str, Any]:
+    """An analysis to show, and what a link to it has to say: the example clip and, if it is not the one that was chosen
+    for it, the window. An uploaded clip has no link."""
+    clip, video = entry.analysis.clip, entry.video
+    window = int(clip.indices[0]), clip.source.stride
+    other = video is not None and window != video.first
+    return {
+        "example": video.example if video else "",
+        "window": {"start": window[0], "stride": window[1]} if other else None,
+        "token": token,
+        "model": MAIN,
+        "analysis": light_payload(entry.payload),
+    }
 
 
 def layer_source(service: Service) -> Callable[..., dict[str, Any]]:

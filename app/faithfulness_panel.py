@@ -15,7 +15,7 @@ import gradio as gr
 from app import charts, fragments
 from app.background import BackgroundWork
 from app.explorer import VIEWER_CHOICE_JS, evidence_of
-from app.page_context import LAST_EVENT, MODEL_QUEUE, QUIET, PageContext, Updates
+from app.page_context import LAST_EVENT, MODEL_QUEUE, QUIET, PageContext, ShownClip, Updates
 from sifa_core import Analysis
 from sifa_core.explain.class_evidence import METHOD_WORDS
 from sifa_core.explain.studies.faithfulness import Faithfulness
@@ -27,13 +27,6 @@ EXPLANATION = (
     "for another class. It takes a few seconds."
 )
 BUTTON = "Test the class evidence"
-
-
-class ShownClip:
-    """Which analysis one visitor sees, shared by all handlers that run for them at the same time."""
-
-    def __init__(self) -> None:
-        self.token = ""
 
 
 def build(context: PageContext) -> None:

@@ -6,6 +6,7 @@ holds nothing but the token of its own. What is shown of an analysis is the view
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app import charts_panel, faithfulness_panel, fragments
+from app import charts_panel, faithfulness_panel, fragments, whole_video_panel
 from app.downloads import BUTTON_TEXTS, KINDS, build_download, pack
 from app.endpoints import add_endpoints
 from app.examples import build_gallery, build_highlight, remark
@@ -24,6 +25,8 @@ from app.service import Service, UnknownExampleError
 from app.tab_bar import FIRST, TAB_BAR_JS, tab_bar
 from app.tabs import TABS
 from app.uploads import only_uploads
+from app.whole_video_panel import WholeVideoPanel, chosen_window
+from sifa_core.errors import ClipError
 
 EXAMPLES_QUEUE: dict[str, Any] = {"concurrency_id": "examples", "concurrency_limit": 8}
 """Examples are analysed ahead: whoever opens one need not wait for the uploads of others."""
@@ -47,9 +50,10 @@ class ClipOpener:
         """All components that are updated."""
         return [self.context.token, self.highlight, self.status, self.context.notice, self.explorer, self.upload]
 
-    def show(self, key: str, example: str = "") -> Updates:
+    def show(self, key: str) -> Updates:
         """The analysis of a token, on the whole page."""
         entry = self.context.service.entry(key)
+        example = entry.video.example if entry.video else ""
         return {
             self.context.token: key,
             self.highlight: {"example": example},
@@ -57,7 +61,7 @@ class ClipOpener:
                 entry.analysis.clip, remark(example, entry.analysis.info, entry.analysis.predictions)
             ),
             self.context.notice: "",
-            self.explorer: explorer_value(entry.payload, key, example),
+            self.explorer: explorer_value(entry, key),
             self.upload: None,
         }
 
@@ -68,10 +72,18 @@ class ClipOpener:
         if key is None:
             yield {self.context.notice: fragments.progress("Reading the clip and running the model")}
             key = service.open_example(name)
-        yield self.show(key, name)
+        yield self.show(key)
 
-    def open_link(self, asked: str | None) -> Iterator[Updates]:
-        """The example that the address names, or the first one."""
+    def open_window(self, key: str, second: Any, stride: Any) -> Iterator[Updates]:
+        """Another window of the video that is shown."""
+        service, entry = self.context.service, self.context.service.entry(key)
+        times = entry.analysis.clip.timestamps if entry.video is None else entry.video.course.timestamps
+        start, step = chosen_window(times, second, stride)
+        yield {self.context.notice: fragments.progress("Reading this moment and running the model")}
+        yield self.show(service.window(key, start, step))
+
+    def open_link(self, asked: str | None, start: str | None = None, stride: str | None = None) -> Iterator[Updates]:
+        """The example that the address names, or the first one; at the window that it names, if any."""
         service, notice = self.context.service, self.context.notice
         if not service.examples:
             yield {notice: fragments.failure("There are no example clips here; add a clip of your own.")}
@@ -79,18 +91,22 @@ class ClipOpener:
         first = next(iter(service.examples))
         name = asked or first
         try:
-            yield self.show(service.open_example(name), name)
+            key = service.open_example(name)
+            if asked and start and stride and start.isdecimal() and stride.isdecimal():
+                with contextlib.suppress(ClipError):  # then there is no such window: the one that was chosen is shown
+                    key = service.window(key, int(start), int(stride))
+            yield self.show(key)
         except UnknownExampleError:
             sentence = f"There is no example {name!r} here, so this is the first one."
-            yield self.show(service.open_example(first), first) | {notice: fragments.failure(sentence)}
+            yield self.show(service.open_example(first)) | {notice: fragments.failure(sentence)}
 
     def open_upload(self, path: str) -> Iterator[Updates]:
         """A visitor's own clip."""
         service, notice = self.context.service, self.context.notice
         yield {notice: fragments.progress("Reading the clip"), self.upload: None}
-        read = service.read(path)  # the file goes with the next sweep: another visitor may have sent the same one
+        read = service.read(path)
         yield {notice: fragments.progress("Running the model")}
-        yield self.show(service.analyze(*read))
+        yield self.show(service.analyze_video(path, read))
 
 
 def build_page(service: Service) -> gr.Blocks:
@@ -118,24 +134,27 @@ def build_page(service: Service) -> gr.Blocks:
             context = PageContext(service, token, choice, notice, tabs)
             with gr.Tab("Explore", id=FIRST, elem_id=f"tab-{FIRST}", render_children=True):
                 explorer = build_explorer(service)
+                whole_video = whole_video_panel.build(context)
                 faithfulness_panel.build(context)
                 charts_panel.build(context)
             for entry in TABS:
                 with gr.Tab(entry.title, id=entry.id, elem_id=f"tab-{entry.id}") as space:
                     entry.build(context, space)
-        _listen_to_openings(page, gallery, ClipOpener(context, status, explorer, upload, build_highlight()))
+        opener = ClipOpener(context, status, explorer, upload, build_highlight())
+        _listen_to_openings(page, gallery, whole_video, opener)
         _listen_to_downloads(context, buttons)
         add_endpoints(service, **MODEL_QUEUE)
     return page
 
 
-def _listen_to_openings(page: gr.Blocks, gallery: gr.HTML, opener: ClipOpener) -> None:
+def _listen_to_openings(page: gr.Blocks, gallery: gr.HTML, whole_video: WholeVideoPanel, opener: ClipOpener) -> None:
     context = opener.context
     requests: list[Any] = [gr.State(LatestRequest()), gr.Number(visible=False)]
 
     @context.guard
     def open_link(latest: LatestRequest, made: float, request: gr.Request) -> Iterator[Updates]:
-        yield from latest.serve(made, opener.open_link(request.query_params.get("example")))
+        asked = (request.query_params.get(name) for name in ("example", "start", "stride"))
+        yield from latest.serve(made, opener.open_link(*asked))
 
     @context.guard
     def open_example(latest: LatestRequest, made: float, event: gr.SelectData) -> Iterator[Updates]:
@@ -146,10 +165,16 @@ def _listen_to_openings(page: gr.Blocks, gallery: gr.HTML, opener: ClipOpener) -
         if path is not None:
             yield from latest.serve(made, opener.open_upload(path))
 
+    @context.guard
+    def open_window(key: str, second: Any, stride: Any, latest: LatestRequest, made: float) -> Iterator[Updates]:
+        yield from latest.serve(made, opener.open_window(key, second, stride))
+
     uploaded = [opener.upload, *requests]
+    window: list[Any] = [context.token, whole_video.start, whole_video.stride, *requests]
     for event in (
         page.load(open_link, requests, opener.outputs, **OPENING, **EXAMPLES_QUEUE, **QUIET),
         gallery.select(open_example, requests, opener.outputs, **OPENING, **EXAMPLES_QUEUE, **QUIET),
+        whole_video.show.click(open_window, window, opener.outputs, **OPENING, **MODEL_QUEUE, **QUIET),
         opener.upload.upload(open_upload, uploaded, opener.outputs, **OPENING, **MODEL_QUEUE, **QUIET),
     ):
         context.forget(event, opener.explorer)

@@ -29,6 +29,13 @@ Updates = dict[Component, Any]
 Handler = Callable[..., Iterator[Updates]]
 
 
+class ShownClip:
+    """Which analysis one visitor sees, shared by all handlers that run for them at the same time."""
+
+    def __init__(self) -> None:
+        self.token = ""
+
+
 @dataclass(frozen=True)
 class PageContext:
     """The components of one page that more than one tab reads or writes."""

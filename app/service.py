@@ -10,23 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import sifa_core as sifa
-from app.cache import AnalysisCache, CacheEntry
+from app.cache import AnalysisCache, CacheEntry, Video
 from app.examples import Example, find_examples
 from app.models import MAIN, ModelPool
 from sifa_core import Analysis, Clip, SifaError
+from sifa_core.data import ClipSource, VideoReading
 from sifa_core.data.isolated import shared_readers
+from sifa_core.data.reading import Course
 from sifa_core.explain.render import figure5
 from sifa_core.explain.render.payload import evidence_map, layer_arrays, viewer_payload
 from sifa_core.explain.studies.faithfulness import Faithfulness, faithfulness
 from sifa_core.inference import VIEWS, predict, public_predictions
 from sifa_core.models import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
+from sifa_core.timeline import Moment, Timeline, moments, number_of_windows
 
 CACHE_BYTES = 500_000_000
 """All analyses in memory; one takes up to about 20 MB."""
 FRAME_BYTES = 12_000_000
 """Frames of one clip; the model's own input and the traces come on top."""
 MAX_SHORT_SIDE = 360
+TIMELINE = "timeline"
+FILE_GONE = "The file of this clip is not here any more, only what was computed of it; please send it again."
 EXAMPLE_PAUSE = 0.5
 """Between two examples analysed ahead, visitors get their turn; seconds."""
 
@@ -85,11 +90,11 @@ class Service:
             raise UnknownExampleError(f"There is no example {name!r}; choose one of: {known}.")
         return self.examples[name]
 
-    def read(self, path: str | Path, views: int = VIEWS) -> tuple[Clip, list[Clip]]:
+    def read(self, path: str | Path, views: int = VIEWS) -> VideoReading:
         """The clip of a file, as many frames as the model takes, small enough for the cache, and `views` clips spread
         over the whole file, see `predict_video`. Raises ClipError."""
         info = self.model.info
-        return self.readers.read_views(
+        return self.readers.read_video(
             path,
             info.num_frames,
             views,
@@ -98,20 +103,93 @@ class Service:
             view_short_side=2 * info.input_size,
         )
 
-    def analyze(self, clip: Clip, spread: Sequence[Clip] = ()) -> str:
-        """Run the model on a clip, and on those spread over its video; store the analysis with its payload and
-        return its token."""
+    def analyze(self, clip: Clip, video: Video | None = None) -> str:
+        """Run the model on a clip; store the analysis with its payload, and return its token."""
         with self.model_lock:
             analysis = sifa.analyze(self.model, clip)
-            video = predict(self.model, *spread) if spread and self.model.info.is_trained else None
-            entry = CacheEntry(analysis, _payload(analysis, video))
+            entry = CacheEntry(analysis, _payload(analysis, video.predictions if video else None), video)
         return self.cache.put(entry)
 
-    def analyze_once(self, path: str | Path) -> Analysis:
-        """The analysis of a file that nobody will ask for again, so it is not stored."""
-        clip, _ = self.read(path, views=1)  # no other clip of it is asked for
+    def analyze_video(self, path: str | Path, reading: VideoReading, example: str = "") -> str:
+        """`analyze` what `read` gave of a file, which may be asked for other moments of it from then on."""
+        first = int(reading.clip.indices[0]), reading.clip.source.stride
+        with self.model_lock:
+            predictions = predict(self.model, *reading.views) if self.model.info.is_trained else None
+            return self.analyze(reading.clip, Video(Path(path), reading.course, predictions, first, example))
+
+    def analyze_once(self, path: str | Path, start: int | None = None, stride: int | None = None) -> Analysis:
+        """The analysis of a file that nobody will ask for again, so it is not stored; of the window that moves most
+        where `start` and `stride` are left open. Raises ClipError."""
+        if start is None and stride is None:
+            clip = self.read(path, views=1).clip  # no other clip of it is asked for
+        else:
+            clip = self.readers.read_clip(
+                path,
+                self.model.info.num_frames,
+                start=start,
+                stride="auto" if stride is None else stride,
+                max_short_side=MAX_SHORT_SIDE,
+            )
         with self.model_lock:
             return sifa.analyze(self.model, clip)
+
+    def window(self, token: str, start: int, stride: int) -> str:
+        """The token of the analysis of another window of the same video: as many frames from `start` on, `stride`
+        apart. Raises EvictedError, also where the file is not there any more, and ClipError."""
+        entry = self.entry(token)
+        clip, video = entry.analysis.clip, self._video(entry)
+        found = self.readers.read_clip(
+            video.path,
+            clip.num_frames,
+            start=start,
+            stride=stride,
+            max_short_side=min(clip.height, clip.width),
+            known_frames=clip.source.num_frames,
+        )
+        if found.sha256 != clip.sha256:
+            raise EvictedError(FILE_GONE)
+        return self.analyze(found, video)
+
+    def timeline(self, token: str, progress: Callable[[float], None] = lambda done: None) -> Timeline:
+        """What the model makes of the whole video of an analysis, moment by moment; stored with the analysis.
+        `progress` is told the fraction that is done. Raises as `window` does."""
+        entry = self.entry(token)
+        if TIMELINE in entry.extras:
+            done: Timeline = entry.extras[TIMELINE]
+            return done
+        video = self._video(entry)
+        whole = self._timeline(video.path, entry.analysis.clip.source, video.course, progress)
+        self.cache.add(token, TIMELINE, whole)
+        return whole
+
+    def timeline_once(self, path: str | Path) -> Timeline:
+        """`timeline` of a file that nobody will ask for again, so it is not stored. Raises ClipError."""
+        reading = self.read(path, views=1)
+        return self._timeline(Path(path), reading.clip.source, reading.course, lambda done: None)
+
+    def _timeline(self, path: Path, source: ClipSource, course: Course, progress: Callable[[float], None]) -> Timeline:
+        info = self.model.info
+        _, windows = self.readers.read_overview(
+            path,
+            info.num_frames,
+            number_of_windows(source.duration),
+            source.stride,
+            thumbnails=1,
+            max_short_side=2 * info.input_size,
+            known_frames=source.num_frames,
+        )
+        found: list[Moment] = []
+        for clip in windows:
+            with self.model_lock:  # others have their turn between two windows
+                found += moments(self.model, [clip])
+            progress(len(found) / len(windows))
+        return Timeline(tuple(info.labels), course, tuple(found))
+
+    @staticmethod
+    def _video(entry: CacheEntry) -> Video:
+        if entry.video is None or not entry.video.path.is_file():
+            raise EvictedError(FILE_GONE)
+        return entry.video
 
     def cached_example(self, name: str) -> str | None:
         """The token of an example's analysis if that is in memory."""
@@ -126,7 +204,9 @@ class Service:
         with self.model_lock:
             token = self.cached_example(name)
             if token is None:
-                token = self._example_tokens[name] = self.analyze(*self.read(example.path))
+                token = self._example_tokens[name] = self.analyze_video(
+                    example.path, self.read(example.path), example.name
+                )
         return token
 
     def entry(self, token: str) -> CacheEntry:

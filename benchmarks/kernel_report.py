@@ -20,12 +20,7 @@ from sifa_core.ops import cuda
 from sifa_core.ops.arguments import Settings
 from sifa_core.ops.build import KERNELS
 
-KERNELS_OF = {
-    "forward.cu": ["sifa_forward"],
-    "backward.cu": ["sifa_backward"],
-    "memory.cu": ["sifa_gradient_of_memory"],
-}
-"""Source file -> its kernels."""
+SOURCES = ("forward.cu", "backward.cu", "memory.cu")
 PAIRS = 56
 """Frame pairs; constants depend on how well they fill a GPU, here one of 132 multiprocessors."""
 _KERNEL = re.compile(r"Compiling entry function '(\w+)' for 'sm_(\d+)'")
@@ -55,13 +50,17 @@ def architectures(nvcc: str) -> list[int]:
     return sorted({int(number) for number in re.findall(r"sm_(\d+)\b", listed) if int(number) >= 75})
 
 
-def report(nvcc: str, source: str, constants: cuda.Constants, targets: list[int]) -> list[Row]:
-    """One row per kernel of `source` and architecture. Raises CalledProcessError where nvcc refuses the source."""
+def report(nvcc: str, constants: cuda.Constants, targets: list[int]) -> list[Row]:
+    """One row per kernel and architecture. Raises CalledProcessError where nvcc refuses a source.
+
+    All sources are one unit, since nvcc reads its own headers once a unit and architecture, which takes longest.
+    """
     codes = [f"-gencode=arch=compute_{target},code=sm_{target}" for target in targets]
     with tempfile.TemporaryDirectory() as folder:
-        output = str(Path(folder) / "kernels.fatbin")
+        unit = Path(folder) / "kernels.cu"
+        unit.write_text("".join(f'#include "{source}"\n' for source in SOURCES), encoding="utf-8")
         command = [nvcc, "-std=c++17", "-Werror", "all-warnings", "-fatbin", "-Xptxas", "-v", "--threads", "2"]
-        command += [*codes, *constants.options(), str(KERNELS / "gpu" / source), "-o", output]
+        command += [*codes, *constants.options(), f"-I{KERNELS / 'gpu'}", str(unit), "-o", f"{unit}.fatbin"]
         result = subprocess.run(command, capture_output=True, text=True, check=True)
     return parse(result.stdout + result.stderr)
 
@@ -91,10 +90,9 @@ def main() -> None:
     for channels, side in ((128, 28), (256, 14), (512, 7)):
         for dtype in (torch.float32, torch.float16, torch.bfloat16):
             chosen = cuda.constants(Settings(3, "mean"), dtype, dtype, (PAIRS, channels, side, side), 16, 132)
-            for source in KERNELS_OF:
-                for row in report(nvcc, source, chosen, targets):
-                    used = f"{row.registers} | {row.shared} | {row.stack} | {row.spills}"
-                    print(f"| {row.kernel} | {channels} | {dtype} | {row.architecture} | {used} |")
+            for row in report(nvcc, chosen, targets):
+                used = f"{row.registers} | {row.shared} | {row.stack} | {row.spills}"
+                print(f"| {row.kernel} | {channels} | {dtype} | {row.architecture} | {used} |")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Body(Enum):
     RUN = auto()
     """A call of a function that needs no queue."""
     NAMED = auto()
-    """A call of `predict` or `explain` with values in order."""
+    """A call of one of the named functions with values in order."""
     NAMED_FIELDS = auto()
     """The same with values by name."""
     LAYER = auto()

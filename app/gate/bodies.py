@@ -28,7 +28,7 @@ UPLOADED = re.compile(r"[0-9a-f]{64}/[^/\\\x00]{1,255}")
 NOT_AN_UPLOAD = {"path": "http://not-an-upload.invalid", "meta": {"_type": "gradio.FileData"}}
 """Stands for a reference to anything but an upload; `app.uploads.only_uploads` answers it in one sentence, and no name
 under .invalid has an address."""
-NAMED = ("predict", "explain")
+NAMED = ("predict", "explain", "timeline")
 """Functions that everybody may call; they check their own arguments and say in words what is wrong."""
 
 Json = Any
@@ -110,7 +110,7 @@ class BodyCheck:
             for function in self._page.fns.values():
                 if function.api_name == name:
                     return function
-        raise RefusalError(404, f"There is no function of this name; there are {' and '.join(NAMED)}.")
+        raise RefusalError(404, f"There is no function of this name; there are {', '.join(NAMED)}.")
 
     def _call(self, value: dict[str, Json], *, queued: bool) -> dict[str, Json]:
         function = self._page.fns.get(_number(value, "fn_index"))
@@ -193,6 +193,8 @@ def _fits(component: Any, value: Json) -> bool:
         return True
     if isinstance(component, gr.Number):
         return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(component, gr.Checkbox):
+        return isinstance(value, bool)
     if isinstance(component, gr.Radio):
         return value in [choice for _, choice in component.choices]
     return isinstance(component, (gr.Textbox, gr.Button)) and isinstance(value, str)

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from app.gate.allowed import Body, RefusalError, Route, find_route, query_value
 from app.gate.answers import Answers
-from app.gate.bodies import JSON_LIMIT, BodyCheck, parse_json
+from app.gate.bodies import JSON_LIMIT, NAMED, BodyCheck, parse_json
 from app.gate.leftovers import Leftovers
 from app.gate.security import security_headers
 from app.gate.stream import DisconnectedError, Message, OneFile, Receive, replay, whole_body
@@ -116,7 +116,7 @@ class Gate:
         found = re.search(r"/call/(?:v2/)?[a-z0-9_]+/([A-Za-z0-9_-]+)$", path)
         if path.endswith("/queue/data"):
             known = query_value(query, "session_hash") in queue.pending_messages_per_session
-        elif found and not path.endswith(("/call/v2/predict", "/call/v2/explain")):
+        elif found and not path.endswith(tuple(f"/call/v2/{name}" for name in NAMED)):
             known = found[1] in queue.event_ids_to_events or found[1] in queue.pending_messages_per_session
             known = known or any(found[1] in events for events in queue.pending_event_ids_session.values())
         else:

@@ -16,7 +16,7 @@ from tests.small_models import save_with_offsets
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_with_offsets(tmp_path_factory.mktemp("weights") / "random.safetensors")
+    return save_with_offsets(tmp_path_factory.mktemp("weights") / "random.safetensors", input_size=64)
 
 
 @pytest.fixture(scope="session")

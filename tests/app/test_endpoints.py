@@ -69,6 +69,26 @@ def test_explain_gives_the_analysis_numbers(client: Client, page: Served) -> Non
     assert selected["frame"] == 3
 
 
+def test_explain_takes_another_moment(client: Client, page: Served) -> None:
+    uploaded = client.predict(handle_file(str(CLIP)), start=4, stride=1, api_name="/explain")
+    example = client.predict(example="earth_rotates", start=4, stride=1, api_name="/explain")
+    assert uploaded["clip"]["frames"] == example["clip"]["frames"] == list(range(4, 20))
+    with pytest.raises(AppError, match="start must be at least 0, not -1"):
+        client.predict(example="earth_rotates", start=-1, stride=1, api_name="/explain")
+    with pytest.raises(AppError, match="start='soon' is not possible"):
+        client.predict(example="earth_rotates", start="soon", api_name="/explain")
+
+
+def test_timeline_gives_the_models_own_numbers(client: Client, page: Served) -> None:
+    answer = client.predict(example="earth_rotates", top=2, api_name="/timeline")
+    service = page.service
+    assert answer == service.timeline(service.open_example("earth_rotates")).to_dict(2)
+    uploaded = client.predict(handle_file(str(CLIP)), top=2, api_name="/timeline")
+    assert [moment["start"] for moment in uploaded["moments"]] == [moment["start"] for moment in answer["moments"]]
+    with pytest.raises(AppError, match="Give either a clip or the name of an example"):
+        client.predict(api_name="/timeline")
+
+
 def test_the_guide_s_code_runs(page: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = (code for code in blocks(ROOT / "docs" / "api.md", "python") if NEEDS_A_SERVER in code)
     assert "http://127.0.0.1:7860" in code
@@ -76,6 +96,7 @@ def test_the_guide_s_code_runs(page: Served, tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     exec(code.replace("http://127.0.0.1:7860", page.address), found := {})
     assert len(found["prediction"]["predictions"]) == 5
+    assert len(found["moments"]["moments"]) == 8
     assert found["numbers"]["query"] == {"t": 1, "x": 60, "y": 40, "layer": "res4.1", "levels": 2}
     assert len(found["numbers"]["sampling_points"]["selected"]["points"]) == 81
 

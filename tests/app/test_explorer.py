@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.cache import CacheEntry
 from app.explorer import build_explorer, evidence_source, explorer_value, layer_source, selection_of
 from app.models import MAIN, REGULAR
 from app.service import Service
@@ -57,10 +58,12 @@ def test_what_is_no_choice_is_told(analysis: Analysis, choice: Any) -> None:
         selection_of(analysis, choice)
 
 
-def test_nothing_of_a_clip_gets_into_the_template_or_the_script(service: Service) -> None:
+def test_nothing_of_a_clip_gets_into_the_template_or_the_script(service: Service, analysis: Analysis) -> None:
     component = build_explorer(service)
-    value = component.postprocess(explorer_value({"clip": {"name": "${7*7}"}}, "key", "name"))
-    assert value == {"example": "name", "token": "key", "model": MAIN, "analysis": {"clip": {"name": "${7*7}"}}}
+    entry = CacheEntry(analysis, {"clip": {"name": "${7*7}"}})
+    value = component.postprocess(explorer_value(entry, "key"))
+    shown = {"example": "", "window": None, "token": "key", "model": MAIN}
+    assert value == {**shown, "analysis": {"clip": {"name": "${7*7}"}}}
     assert "$" not in component.html_template
     assert "{" not in component.html_template
     assert viewer_styles()[:40] in component.js_on_load

@@ -13,8 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -38,16 +37,9 @@ from sifa_core.models import VideoModel
 from sifa_core.paths import CHECKPOINTS
 from tests.data import hostile
 from tests.serving import Served, free_port, served
+from tests.waiting import wait_for
 
 GOOD = hostile.plain(24)
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 60
-    while not (value := condition()):
-        assert time.monotonic() < end, "it never came to this"
-        time.sleep(0.01)
-    return value
 
 
 @pytest.fixture(scope="module")

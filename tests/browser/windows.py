@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request
 
@@ -14,7 +14,7 @@ SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 
 @dataclass(eq=False)
 class Window:
-    """A window of its own: nobody else's storage. It is blank, or shows the page to one test."""
+    """A window of its own: nobody else's storage. It is as good as blank, or shows the page to one test."""
 
     page: Page
     size: str
@@ -44,7 +44,10 @@ class Window:
         return self.page
 
     def leave(self) -> None:
-        """Make it blank, without a trace of what was stored or where the mouse was."""
+        """Make it as good as blank, without a trace of what was stored or where the mouse was.
+
+        It goes to a few words of the same server: then the next page has its process, and needs no new one.
+        """
         for event, listener in self.listeners.items():
             self.page.remove_listener(event, listener)
         for other in self.page.context.pages:
@@ -52,7 +55,7 @@ class Window:
                 other.close()
         self.page.evaluate("localStorage.clear(), sessionStorage.clear()")
         self.page.context.clear_cookies()
-        self.page.goto("about:blank")
+        self.page.goto(urljoin(self.address, "theme.css"))
         self.page.mouse.move(-1, -1)
 
     def foreign_hosts(self) -> set[str]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,9 @@ import torch
 
 from sifa_core.errors import ModelError
 from sifa_core.ops import backend, backends, build, cpu, sifa_attention
+from tests import processes
 
 ROOT = Path(__file__).resolve().parents[2]
-USE = """
-import torch
-from sifa_core.ops import backend, sifa_attention
-query, memory = torch.ones(2, 1, 4, 3, 3)
-for _ in range(2):
-    aggregate, weights = sifa_attention(query, memory, torch.zeros(1, 18, 3, 3))
-print(backend(), float(weights.sum()))
-"""
 STAND_IN = """#!/bin/sh
 [ "$1" = --version ] && exec echo stand-in
 echo >> {folder}/called.$$
@@ -50,26 +44,6 @@ class Compiler:
     @property
     def calls(self) -> int:
         return len(list(self.folder.glob("called.*")))
-
-
-def start(code: str, environment: dict[str, str]) -> subprocess.Popen[str]:
-    full = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment}
-    full.pop("SIFA_BACKEND", None)
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=full,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-
-
-def result(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == 0, err
-    assert "RuntimeWarning" not in err
-    return out.strip()
 
 
 def forget() -> None:
@@ -95,6 +69,10 @@ def use() -> float:
     return float(weights.sum())
 
 
+def use_and_tell() -> None:
+    print(backend(), use())
+
+
 def test_import_compiles_nothing_and_stays_light(tmp_path: Path) -> None:
     code = """
     import subprocess, sys
@@ -105,21 +83,29 @@ def test_import_compiles_nothing_and_stays_light(tmp_path: Path) -> None:
     heavy = {"gradio", "matplotlib", "captum", "accelerate", "torch._inductor", "cuda.bindings"}
     print(sorted(heavy & set(sys.modules)))
     """
-    assert result(start(code, {"SIFA_CACHE_DIR": str(tmp_path)})) == "[]"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SIFA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
 def test_processes_racing_to_build_all_work_and_the_next_one_builds_nothing(tmp_path: Path) -> None:
     compiler, cache = Compiler(tmp_path, together=2), tmp_path / "new" / "cache"
-    environment = {"SIFA_CACHE_DIR": str(cache), "CXX": str(compiler.path)}
-    for process in [start(USE, environment) for _ in range(2)]:
-        assert result(process) == "cpu 49.0"
+    environment = {"SIFA_CACHE_DIR": str(cache), "CXX": str(compiler.path), "SIFA_BACKEND": ""}
+    said = [tmp_path / name for name in ("one", "other", "next")]
+
+    def start(output: Path) -> ForkServerProcess:
+        return processes.start(use_and_tell, output=output, **environment)
+
+    for process, output in [(start(output), output) for output in said[:2]]:
+        assert processes.finish(process, output) == "cpu 49.0\n"
     (library,) = cache.iterdir()
     assert library.suffix == ".so"
     assert compiler.calls == 2
     written = library.stat().st_mtime_ns
-    assert result(start(USE, environment)) == "cpu 49.0"
+    assert processes.finish(start(said[2]), said[2]) == "cpu 49.0\n"
     assert library.stat().st_mtime_ns == written
     assert compiler.calls == 2
 

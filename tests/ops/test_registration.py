@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 from torch._dynamo.backends.common import aot_autograd
 from torch._functorch.aot_autograd import make_boxed_func
 
 from sifa_core.ops import backend, reference, sifa_attention
 from sifa_core.ops.arguments import ALL, Settings
-
-
-class Block(nn.Module):
-    """Offsets from a convolution, then the operator: the smallest model that trains all three inputs."""
-
-    def __init__(self, channels: int = 8) -> None:
-        super().__init__()
-        self.offset = nn.Conv2d(channels, 18, 3, padding=1)
-        self.mix = nn.Conv2d(channels, channels, 1)
-
-    def forward(self, frame: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
-        query, memory = self.mix(frame), self.mix(following)
-        aggregate, _ = sifa_attention(query, memory, self.offset(memory - query))
-        return query + aggregate
+from tests.ops import train_rank
+from tests.ops.train_rank import Block
+from tests.processes import ranks
 
 
 @pytest.fixture(autouse=True)
@@ -155,16 +140,11 @@ def test_meta_tensors_have_shapes(make_inputs: Callable) -> None:
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("train_rank.py")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(script.parents[2])}
-
-    def start(rank: int, world: int) -> subprocess.Popen[bytes]:
-        store, result = tmp_path / f"store{world}", tmp_path / f"grads{world}.pt"
-        return subprocess.Popen([sys.executable, script, str(rank), str(world), store, result], env=environment)
-
-    for process in [start(0, 1), start(0, 2), start(1, 2)]:
-        assert process.wait(timeout=240) == 0
-    alone, together = (torch.load(tmp_path / f"grads{world}.pt") for world in (1, 2))
-    for a, b in zip(together, alone, strict=True):
-        assert b.abs().max() > 0
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
+    ranks(train_rank.step, tmp_path / "store", tmp_path / "grads.pt", folder=tmp_path)
+    block, frames = train_rank.problem()
+    block(*frames).square().mean().backward()
+    together = torch.load(tmp_path / "grads.pt")
+    for a, parameter in zip(together, block.parameters(), strict=True):
+        assert parameter.grad is not None
+        assert parameter.grad.abs().max() > 0
+        torch.testing.assert_close(a, parameter.grad, rtol=1e-5, atol=1e-7)

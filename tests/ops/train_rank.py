@@ -1,6 +1,9 @@
-"""One process of a data-parallel step: python train_rank.py RANK WORLD STORE RESULT; rank 0 saves the gradients."""
+"""One process of a data-parallel step."""
 
-import sys
+from __future__ import annotations
+
+import os
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -9,7 +12,7 @@ from sifa_core.ops import backend, sifa_attention
 
 
 class Block(nn.Module):
-    """Two convolutions and the operator."""
+    """Offsets from a convolution, then the operator: the smallest model that trains all three inputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,20 +25,25 @@ class Block(nn.Module):
         return query + aggregate
 
 
-def main() -> None:
-    """Each rank takes its share of four images; the loss is a mean, so averaged gradients are those of the whole."""
-    rank, world, store, result = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
-    if backend() != "cpu":
-        raise SystemExit("the native back end is what this is about")
-    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
+def problem() -> tuple[nn.Module, torch.Tensor]:
+    """The block, and four images and the ones that follow them: [2, 4, C, H, W]."""
     torch.manual_seed(0)
     frames = torch.randn(2, 4, 8, 6, 5)
-    block = nn.parallel.DistributedDataParallel(Block())
+    return Block(), frames
+
+
+def step(store: Path, result: Path) -> nn.Module:
+    """Each rank takes its share of the images; the loss is a mean, so averaged gradients are those of the whole.
+
+    Rank 0 saves the gradients as `result`. Returns what must live until the process ends.
+    """
+    rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    assert backend() == "cpu", "the native back end is what this is about"
+    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
+    block, frames = problem()
+    block = nn.parallel.DistributedDataParallel(block)
     block(*frames[:, rank::world]).square().mean().backward()
     if rank == 0:
         torch.save([parameter.grad for parameter in block.module.parameters()], result)
-    torch.distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main()
+    torch.distributed.barrier()
+    return block

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -26,14 +22,8 @@ from sifa_core.models import load_model
 from sifa_core.training import TrainingError, evaluate, load_config, run, train
 from sifa_core.training.build import build_model
 from sifa_core.training.loading import validation_data
-
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = """
-import sys, torch
-torch.set_num_threads(1)
-from sifa_core.training import load_config, train
-print(train(load_config(sys.argv[1], sys.argv[2:]), quiet=True).failures.report())
-"""
+from tests import processes
+from tests.training import runs
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +77,6 @@ def same(a, b) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-
-
 def test_render_train_kill_resume_evaluate_and_show(config, files, tmp_path):
     """The whole way from files to a model in use; the killed run ends with the weights of the uninterrupted one."""
     whole = train(load_config(config, [f"run.out={tmp_path / 'whole'}"]), quiet=True)
@@ -129,20 +115,19 @@ def test_render_train_kill_resume_evaluate_and_show(config, files, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_killed_by_the_system_resumes(config, tmp_path):
-    out = tmp_path / "run"
-    arguments = [sys.executable, "-c", SCRIPT, str(config), f"run.out={out}", "run.steps=40", "run.save_every=1"]
-    process = subprocess.Popen(arguments, env=environment(), stderr=subprocess.DEVNULL)
+    out, said = tmp_path / "run", tmp_path / "said"
+    options = [f"run.out={out}", "run.save_every=1"]
+    process = processes.start(runs.run, config, *options, "run.steps=40", output=said)
     try:
         deadline = time.monotonic() + 120
-        while not list(out.glob("state-[2-9]")) and time.monotonic() < deadline:
+        while not list(out.glob("state-[2-9]")) and process.is_alive() and time.monotonic() < deadline:
             time.sleep(0.02)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
     reached = max(int(path.name.split("-")[1]) for path in out.glob("state-*") if not path.name.endswith(".part"))
     assert 2 <= reached < 40
-    end = f"run.steps={reached + 3}"
-    subprocess.run([*arguments[:5], end], env=environment(), check=True)
+    processes.finish(processes.start(runs.run, config, *options, f"run.steps={reached + 3}", output=said), said)
     assert [path.name for path in out.glob("state-*")] == [f"state-{reached + 3}"]
 
 
@@ -342,24 +327,13 @@ def _first_is_broken(seed: int, epoch: int) -> bool:
     return int(np.random.default_rng([seed, epoch]).permutation(2)[0]) == 1
 
 
-def _two_processes(tmp_path, *arguments) -> str:
-    """Run SCRIPT on two processes of this machine; returns what they print."""
-    script = tmp_path / "run.py"
-    script.write_text(SCRIPT)
+def _two_processes(tmp_path, config, *overrides) -> str:
+    """Train in two processes of this machine; returns what they print."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}", str(script)]
-    done = subprocess.run(
-        [*launch, *map(str, arguments)],
-        env=environment() | {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    places = {"MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
+    return processes.ranks(runs.run, config, *overrides, folder=tmp_path, **places)
 
 
 def _close(a, b) -> None:

@@ -3,12 +3,7 @@
 //
 // The folder of the kernels is on the include path; the kernels' constants come as -D options, as for NVRTC.
 
-#include "words.h"
-
-#include <algorithm>
-#include <string>
-#include <tuple>
-#include <utility>
+#include <words.h>  // the compiled header, where the include path has one
 
 #include "forward.cu"
 #include "backward.cu"

@@ -4,7 +4,8 @@
 // under the address and undefined-behaviour sanitizers; THREADS runs them as real threads, for the thread sanitizer.
 // Neither says anything about speed, nor about the memory ordering of a real GPU.
 
-#pragma once
+#ifndef SHIM_WORDS
+#define SHIM_WORDS
 
 #include <algorithm>
 #include <atomic>
@@ -14,6 +15,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <string>
+#include <tuple>
+#include <utility>
 
 #define __global__
 #define __device__
@@ -76,3 +80,5 @@ inline unsigned __ballot_sync(unsigned mask, bool vote) {
 }
 
 #include "instructions.h"
+
+#endif

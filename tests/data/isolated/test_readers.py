@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +28,7 @@ from sifa_core.errors import (
     ReaderUnavailableError,
 )
 from tests.data import containers, hostile
+from tests.waiting import wait_for
 
 
 def assert_same(found: Clip, expected: Clip) -> None:
@@ -132,15 +132,6 @@ def workers_of(readers: Readers) -> list[int]:
     readers.describe()  # until then the template has children that are no workers
     template = readers._running().process.pid
     return [int(number) for number in Path(f"/proc/{template}/task/{template}/children").read_text().split()]
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    tries = 0
-    while not (value := condition()):
-        tries += 1
-        assert tries < 6000, "it never came to this"
-        time.sleep(0.01)
-    return value
 
 
 @pytest.fixture(scope="module")

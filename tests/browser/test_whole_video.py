@@ -1,0 +1,40 @@
+"""A visitor looks at the whole video and chooses another moment of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.steps import open_example, wait_for_viewer
+
+
+def test_another_moment_is_shown_and_a_link_brings_it_back(visit: Callable[..., Page], address: str) -> None:
+    page = visit(address)
+    wait_for_viewer(page)
+    open_example(page, "person_jumping_jacks")
+    page.locator("#whole-video > button").click()
+    expect(page.locator("#timeline .legendtext")).to_have_count(4)
+    start, stride = page.locator("#window-start input"), page.locator("#window-stride input")
+    expect(start).not_to_have_value("0.2")
+    start.fill("0.2")
+    stride.fill("1")
+    page.locator("#window-show").click()
+    expect(page.locator("#status")).to_contain_text("16 frames from 0.2 s on, every frame")
+    expect(start).to_have_value("0.2")
+    expect(page.locator("#timeline .legendtext")).to_have_count(4)
+    assert "example=person_jumping_jacks" in page.url
+    assert "stride=1" in page.url
+    link = page.url
+
+    start.fill("99")
+    page.locator("#window-show").click()
+    expect(page.locator("#notice")).to_contain_text("there is nothing at 99 s")
+    expect(page.locator("#status")).to_contain_text("16 frames from 0.2 s on, every frame")
+
+    again = visit(link)
+    wait_for_viewer(again)
+    expect(again.locator("#status")).to_contain_text("16 frames from 0.2 s on, every frame")
+    assert again.url == link
+    open_example(again, "earth_rotates")
+    assert "stride" not in again.url
