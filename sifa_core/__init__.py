@@ -16,7 +16,7 @@ from sifa_core.version import __version__
 if TYPE_CHECKING:
     from sifa_core.data import Clip, read_clip, read_views
     from sifa_core.explain.analysis import Analysis
-    from sifa_core.explain.explanation import Explanation, analyze
+    from sifa_core.explain.explanation import Explanation, analyze, explore
     from sifa_core.explain.points import SamplingPoints
     from sifa_core.inference import predict_video
     from sifa_core.models import create_model, load_model, model_names
@@ -28,7 +28,7 @@ else:  # a type checker would take any name for one that __getattr__ answers
         {
             "sifa_core.data": ("Clip", "read_clip", "read_views"),
             "sifa_core.explain.analysis": ("Analysis",),
-            "sifa_core.explain.explanation": ("Explanation", "analyze"),
+            "sifa_core.explain.explanation": ("Explanation", "analyze", "explore"),
             "sifa_core.explain.points": ("SamplingPoints",),
             "sifa_core.inference": ("predict_video",),
             "sifa_core.models": ("create_model", "load_model", "model_names"),
@@ -46,6 +46,7 @@ __all__ = [
     "__version__",
     "analyze",
     "create_model",
+    "explore",
     "load_model",
     "model_names",
     "predict_video",

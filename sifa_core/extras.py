@@ -14,6 +14,7 @@ EXTRAS = {
     "app": ("cachetools", "gradio", "plotly"),
     "train": ("accelerate", "plotly", "tensorboard"),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "notebook": ("anywidget", "traitlets"),
 }
 
 

@@ -28,7 +28,7 @@ from sifa_core.explain.class_evidence import (
     occlusion,
     stage_gradients,
 )
-from sifa_core.explain.geometry import FeatureGrid, FloatArray
+from sifa_core.explain.geometry import FeatureGrid, FloatArray, feature_frames
 from sifa_core.explain.maps import check_scope, enlarge, normalise
 from sifa_core.explain.motion import all_motion
 from sifa_core.explain.optical_flow import FlowAgreement, agreement, contrast, estimated_flow, frame_motion, given_flow
@@ -128,9 +128,7 @@ class Analysis:
     @cached_property
     def frame_index(self) -> list[int]:
         """For every feature frame t, the frame of the clip that stands for it: the middle one of those it merges."""
-        stride, last = self.model.temporal_stride, self.clip.num_frames - 1
-        count = -(-self.clip.num_frames // stride)
-        return [min(t * stride + stride // 2, last) for t in range(count)]
+        return feature_frames(self.clip.num_frames, self.model.temporal_stride)
 
     @property
     def num_frames(self) -> int:

@@ -146,12 +146,14 @@ def motion_path(video: Tensor, frame_index: Sequence[int]) -> Tensor:
     One picture all the time; every feature frame held at its own picture, `frame_index`; halfway from there to the
     clip; and the clip.
     """
-    frames = video.shape[2]
-    shown = torch.tensor(frame_index, device=video.device)
-    owner = torch.arange(frames, device=video.device) * len(shown) // frames
-    held = video[:, :, shown[owner]]
-    frozen = video[:, :, [frames // 2] * frames]
+    frozen, held = (video[:, :, shown] for shown in path_frames(video.shape[2], frame_index))
     return torch.cat([frozen, held, (held + video) / 2, video])
+
+
+def path_frames(count: int, frame_index: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Which of the `count` frames of a clip the frozen and the held clip show in the place of each; `motion_path`."""
+    held = [frame_index[place * len(frame_index) // count] for place in range(count)]
+    return [count // 2] * count, held
 
 
 def stage_gradients(

@@ -8,19 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sifa_core import data
 from sifa_core.data import Clip
+from sifa_core.errors import ExportError
 from sifa_core.explain.analysis import Analysis, Target
 from sifa_core.explain.points import Query
 from sifa_core.explain.render import figure5, renderers
+from sifa_core.explain.render.frame import page_in_frame
 from sifa_core.explain.studies.controls import Control, run_controls
 from sifa_core.explain.studies.diagnostics import Diagnostic, diagnose
 from sifa_core.explain.studies.faithfulness import Faithfulness, faithfulness
-from sifa_core.models import VideoModel
+from sifa_core.extras import missing
+from sifa_core.models import VideoModel, load_model
+
+if TYPE_CHECKING:
+    from sifa_core.explain.render.widget import ViewerWidget
 
 
 def analyze(model: VideoModel, clip: Clip, *, progress: Callable[[str], None] | None = None) -> Explanation:
@@ -103,3 +110,50 @@ class Explanation(Analysis):
         All carry the hashes of model and clip. Raises ExportError for another ending or a place that cannot be written.
         """
         return renderers.save(self, Path(path), self.select(query, layer, levels, target, **maps))
+
+    def widget(
+        self,
+        query: Query | None = None,
+        layer: str | None = None,
+        levels: int | None = None,
+        target: Target = None,
+        **maps: Unpack[MapChoice],
+    ) -> ViewerWidget:
+        """The viewer for a notebook. Its `query` (t, x, y), `layer` and `frame` can be set and read while it is shown.
+
+        Raises ExportError if the extra `notebook` is not installed.
+        """
+        try:
+            from sifa_core.explain.render.widget import ViewerWidget
+        except ModuleNotFoundError as error:
+            raise ExportError(missing(error) or str(error)) from error
+        return ViewerWidget(self, self.select(query, layer, levels, target, **maps))
+
+    def _repr_html_(self) -> str:
+        """The interactive viewer as it is, for any notebook: no kernel and no extension needs to run."""
+        return page_in_frame(self, self.select())
+
+
+def explore(
+    model: VideoModel | str | Path,
+    clip: Clip | str | Path,
+    query: Query | None = None,
+    layer: str | None = None,
+    levels: int | None = None,
+    target: Target = None,
+    **maps: Unpack[MapChoice],
+) -> ViewerWidget:
+    """`sifa.explore("sifa_net_tiny", "clip.mp4")`: a video in a notebook's viewer, in one line.
+
+    Args:
+        model: a model, or what `load_model` takes.
+        clip: a clip, or a video of which the window that moves most is read.
+        query, layer, levels, target, maps: what is shown first, as in `Explanation.save`.
+
+    The widget's `analysis` has the numbers. Raises what `load_model`, `read_clip`, `analyze` and `widget` raise.
+    """
+    if not isinstance(model, VideoModel):
+        model = load_model(model)
+    if not isinstance(clip, Clip):
+        clip = data.read_clip(clip, num_frames=model.info.num_frames)
+    return analyze(model, clip).widget(query, layer, levels, target, **maps)

@@ -1,4 +1,4 @@
-"""From cells of a feature map to pixels of the clip and back.
+"""From cells of a feature map to pixels of the clip and back, and from feature frames to the clip's.
 
 Cell (i, j) of a map with stride s is centred on pixel ((j + 0.5)s - 0.5, (i + 0.5)s - 0.5); pixel centres lie at
 integers. Strides are measured on the clip as shown, so they need not be whole numbers or equal along both sides.
@@ -40,6 +40,12 @@ class FeatureGrid:
         """Whether pixel coordinates [..., 2] lie within the picture, which ends half a pixel past the outer centres."""
         limits = np.array([self.width, self.height]) - 0.5
         return np.asarray(((pixels >= -0.5) & (pixels <= limits)).all(-1))
+
+
+def feature_frames(count: int, stride: int) -> list[int]:
+    """For every feature frame of a clip of `count` frames, the frame that stands for it: the middle one of the `stride`
+    that it merges."""
+    return [min(t * stride + stride // 2, count - 1) for t in range(-(-count // stride))]
 
 
 def read_bilinear(maps: FloatArray, cells: FloatArray) -> FloatArray:

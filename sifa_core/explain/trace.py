@@ -76,23 +76,26 @@ class Trace:
         def hook(
             module: InterFrameAttention, inputs: tuple[Tensor, Tensor, Tensor], output: tuple[Tensor, Tensor]
         ) -> None:
-            query, memory, offset = inputs
-            # The operator takes (dy, dx) pairs; everything outside it speaks of (x, y).
-            by_tap = offset.detach().float().unflatten(1, (-1, 2)).flip(2)
-            # In float32: under autocast what changes little would be rounded away.
-            query, memory = query.detach().float(), memory.detach().float()
-            saliency = motion_saliency_map(query, memory)
-            difference = (memory - query).abs().mean(1)
-            size = (memory.abs() + query.abs()).mean(1)
-            self.layers[name] = LayerTrace(
-                module.kernel_size,
-                by_tap.cpu().numpy(),
-                output[1].detach().float().cpu().numpy(),
-                saliency.abs().mean(1).cpu().numpy(),
-                (saliency - memory / 2).abs().mean(1).cpu().numpy(),
-                difference.cpu().numpy(),
-                (difference / size.clamp_min(1e-12)).cpu().numpy(),
-                offset_source,
-            )
+            maps = attention_maps(*(tensor.detach() for tensor in (*inputs, output[1])))
+            arrays = {key: tensor.cpu().numpy() for key, tensor in maps.items()}
+            self.layers[name] = LayerTrace(module.kernel_size, **arrays, offset_source=offset_source)
 
         return hook
+
+
+def attention_maps(query: Tensor, memory: Tensor, offset: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    """The arrays of a `LayerTrace` by name, in float32, from what an `InterFrameAttention` took and its weights."""
+    # In float32: under autocast what changes little would be rounded away.
+    query, memory = query.float(), memory.float()
+    saliency = motion_saliency_map(query, memory)
+    difference = (memory - query).abs().mean(1)
+    size = (memory.abs() + query.abs()).mean(1)
+    return {
+        # The operator takes (dy, dx) pairs; everything outside it speaks of (x, y).
+        "offset": offset.float().unflatten(1, (-1, 2)).flip(2),
+        "weights": weights.float(),
+        "saliency": saliency.abs().mean(1),
+        "motion": (saliency - memory / 2).abs().mean(1),
+        "difference": difference,
+        "relative_difference": difference / size.clamp_min(1e-12),
+    }

@@ -65,6 +65,11 @@ class VideoModel(nn.Module):
         """Layer name, e.g. "res5.2", -> SIFA block, in the order of the forward."""
         raise NotImplementedError
 
+    def head_weight(self) -> Tensor | None:
+        """[classes, C]: what the mean over cells and frames of the last stage's last feature map is multiplied by to
+        give the logits, up to a constant. None where anything else stands between the two."""
+        return None
+
     def description(self) -> dict[str, Any]:
         """How to build the model again: its registry name and, under "switches", the fields of its configuration.
 

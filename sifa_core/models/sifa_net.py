@@ -112,6 +112,10 @@ class SifaNet(VideoModel):
         """
         return {name: block.temporal for name, block in self._blocks().items() if isinstance(block.temporal, SIFA)}
 
+    def head_weight(self) -> Tensor | None:
+        """The weight of the one linear layer after res5; see VideoModel. None for a dual head."""
+        return None if self.config.dual_head else self.fc.weight
+
     def forward(self, video: Tensor) -> Tensor:
         """[B, 3, T, H, W] -> logits [B, classes], or [B, classes, 2] while a dual head is trained.
 

@@ -13,9 +13,11 @@ import importlib
 import importlib.util
 import json
 import logging
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -82,38 +84,37 @@ def export_model(
     if path.suffix not in ENDINGS:
         raise ExportError(f"{path.name} cannot be written: the ending must be one of {', '.join(ENDINGS)}.")
     if path.suffix == ".onnx":
-        _need(*ONNX_PACKAGES)
+        need(*ONNX_PACKAGES)
     height, width = size or (model.info.input_size, model.info.input_size)
     # with one clip, torch.export would fix that number
     clips = torch.zeros(2, 3, frames or model.info.num_frames, height, width)
-    try:
-        with replacing(path) as draft:
-            _write(draft, model, clips)
-    except OSError as error:
-        raise ExportError(f"{path.name} cannot be written: {error.strerror}.") from error
-    except _ExporterError as error:
-        raise ExportError(f"{model.info.name} cannot be exported to {path.name}: {error}") from error.__cause__
+    with exporting(model, path) as draft:
+        program = torch.export.export(portable(model), (clips,), dynamic_shapes=({0: torch.export.Dim("clips")},))
+        if path.suffix == ".pt2":
+            torch.export.save(program, draft, extra_files={"model": json.dumps(description(model))})
+        else:
+            write_onnx(to_onnx(program, [OUTPUT]), draft, description(model))
     return path
 
 
-class _ExporterError(Exception):
-    """What an exporter says: the first line of its message, or its type where it has no words."""
+@contextlib.contextmanager
+def exporting(model: VideoModel, path: Path) -> Iterator[Path]:
+    """The draft of a file for what the exporters make of `model`; it takes the place of `path` when it is whole.
 
-
-def _write(path: Path, model: VideoModel, clips: Tensor) -> None:
-    """Trace the model on `clips` [B, 3, T, H, W], B free, and write it in the format of the ending."""
-    plain = portable(model)
-    # ONNX takes attention apart into products whose results lie otherwise in memory than those of a fused kernel
-    with _quiet(), sdpa_kernel(SDPBackend.MATH):
-        try:
-            program = torch.export.export(plain, (clips,), dynamic_shapes=({0: torch.export.Dim("clips")},))
-            if path.suffix == ".pt2":
-                torch.export.save(program, path, extra_files={"model": json.dumps(_description(model))})
-            else:
-                _write_onnx(program, path, model)
-        except Exception as error:  # the exporters raise many types
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise _ExporterError(reason[0]) from error
+    Raises ExportError, in one sentence, for whatever the exporters raise, and for a place that cannot be written to.
+    """
+    try:
+        # ONNX takes attention apart into products whose results lie otherwise in memory than those of a fused kernel
+        with replacing(path) as draft, _quiet(), sdpa_kernel(SDPBackend.MATH):
+            try:
+                yield draft
+            except OSError:
+                raise
+            except Exception as error:  # the exporters raise many types
+                reason = re.sub("\033\\[\\d*m", "", str(error)).strip().splitlines() or [type(error).__name__]
+                raise ExportError(f"{model.info.name} cannot be exported to {path.name}: {reason[0]}") from error
+    except OSError as error:
+        raise ExportError(f"{path.name} cannot be written: {error.strerror}.") from error
 
 
 def check_export(path: str | Path, model: VideoModel, *, clips: int = 1) -> float:
@@ -123,7 +124,7 @@ def check_export(path: str | Path, model: VideoModel, *, clips: int = 1) -> floa
     """
     path = Path(path)
     if path.suffix == ".onnx":
-        _need("onnxruntime")
+        need("onnxruntime")
         session = importlib.import_module("onnxruntime").InferenceSession(path, providers=["CPUExecutionProvider"])
         video = torch.randn(clips, *session.get_inputs()[0].shape[1:])
         logits = torch.from_numpy(session.run([OUTPUT], {INPUT: video.numpy()})[0])
@@ -150,17 +151,37 @@ def portable(model: VideoModel) -> VideoModel:
     return plain
 
 
-def _write_onnx(program: torch.export.ExportedProgram, path: Path, model: VideoModel) -> None:
+def to_onnx(program: torch.export.ExportedProgram, outputs: list[str]) -> Any:
+    """The program as an onnx.ModelProto with the input "video" and these outputs.
+
+    Without the exporter's notes, a tenth of a small model's file: names of nodes, shapes of what lies between them, and
+    the lines of code that they come from, with this machine's paths.
+    """
     written = torch.onnx.export(
-        program, dynamo=True, opset_version=OPSET, input_names=[INPUT], output_names=[OUTPUT], verbose=False
+        program, dynamo=True, opset_version=OPSET, input_names=[INPUT], output_names=outputs, verbose=False
     )
     assert written is not None
-    for key, value in _description(model).items():
-        written.model.metadata_props[key] = json.dumps(value)
-    written.save(path, external_data=False)
+    content: Any = written.model_proto
+    for node in content.graph.node:
+        node.ClearField("name")
+        node.ClearField("doc_string")
+        node.ClearField("metadata_props")
+    for value in (*content.graph.input, *content.graph.output, *content.graph.initializer):
+        value.ClearField("metadata_props")
+    content.graph.ClearField("metadata_props")
+    content.graph.ClearField("value_info")
+    return content
 
 
-def _description(model: VideoModel) -> dict[str, object]:
+def write_onnx(content: Any, path: Path, metadata: Mapping[str, object]) -> None:
+    """Write an onnx.ModelProto with `metadata` as texts of JSON, key by key. Raises OSError."""
+    for key, value in metadata.items():
+        content.metadata_props.add(key=key, value=json.dumps(value))
+    path.write_bytes(content.SerializeToString())
+
+
+def description(model: VideoModel) -> dict[str, object]:
+    """What every exported file says of its model: configuration, labels, normalisation, the weights' hash."""
     info = model.info
     return {
         "config": model.description(),
@@ -171,7 +192,8 @@ def _description(model: VideoModel) -> dict[str, object]:
     }
 
 
-def _need(*packages: str) -> None:
+def need(*packages: str) -> None:
+    """Raise ExportError unless all of these packages are installed."""
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:
         raise ExportError(f"ONNX needs {' and '.join(missing)}: pip install {' '.join(missing)}.")

@@ -1,5 +1,6 @@
 """What moves and what speaks for a class, on a clip whose truth is known: a bright square that moves right."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -9,7 +10,7 @@ from sifa_core.data import Clip
 from sifa_core.errors import QueryError
 from sifa_core.explain.class_evidence import METHODS, motion_path, stage_gradients
 from sifa_core.explain.explanation import analyze
-from sifa_core.explain.motion import combine_motion
+from sifa_core.explain.motion import FLOOR, NEIGHBOURS, blur, combine_motion
 from sifa_core.models import load_model
 
 
@@ -115,6 +116,23 @@ def test_wrong_choices_are_said(moving):
 
 
 def test_maps_without_anything_in_them_have_no_say():
-    full = np.random.default_rng(0).random((3, 8, 8), dtype=np.float32)
-    alone, beside = combine_motion([full], 8, 8), combine_motion([full, np.zeros((3, 4, 4), np.float32)], 8, 8)
-    np.testing.assert_array_equal(alone[0].ravel().argsort()[-5:], beside[0].ravel().argsort()[-5:])
+    full = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    alone, beside = combine_motion([full], 8, 8), combine_motion([full, torch.zeros(3, 4, 4)], 8, 8)
+    assert torch.equal(alone[0].ravel().argsort()[-5:], beside[0].ravel().argsort()[-5:])
+
+
+@pytest.mark.parametrize("shape", [(28, 50), (3, 9), (1, 8), (1, 1)])
+def test_the_blur_is_opencvs_on_maps_of_any_size(shape):
+    images = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
+    for deviation in (0.3, 0.7, 1.5):
+        expected = np.stack([cv2.GaussianBlur(image, (0, 0), deviation) for image in images])
+        np.testing.assert_allclose(blur(torch.from_numpy(images), deviation), expected, atol=1e-6)
+
+
+def test_pairs_beside_a_pair_count_half():
+    """One bright place of the middle pair, alone in its map: the outer pairs get their share of its logarithm."""
+    maps = torch.zeros(3, 41, 41)
+    maps[1, 20, 20] = 1.0
+    found = combine_motion([maps], 41, 41).log() - np.log(FLOOR)
+    middle, outer = found[1, 20, 20].item(), found[0, 20, 20].item()
+    assert outer / middle == pytest.approx((NEIGHBOURS / (1 + NEIGHBOURS)) / (1 / (1 + 2 * NEIGHBOURS)), rel=1e-4)

@@ -51,6 +51,7 @@ def test_onnxruntime_agrees_with_torch(name, fields, tmp_path):
     assert [(entry.domain, entry.version) for entry in content.opset_import] == [("", 20)]
     samples = [node for node in content.graph.node if node.op_type == "GridSample"]
     assert len(samples) == len(model.sifa_layers()) == 2
+    assert b".py" not in path.read_bytes()  # nothing of the machine that wrote it
     facts = {entry.key: json.loads(entry.value) for entry in content.metadata_props}
     assert facts["labels"] == list(model.info.labels)
     assert facts["config"]["name"] == name
