@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -27,10 +26,8 @@ QUEUE: dict[str, Any] = {"concurrency_id": "timelines", "concurrency_limit": 2}
 TITLE = "The whole video, and another moment of it"
 EXPLANATION = (
     "The viewer shows one window of the video. Here is all of it: how much moves, and what the network would say of "
-    "each moment. Click a moment, or write where a window starts and how far apart its frames are, and the viewer "
-    "shows that one."
+    "each moment. Choose where a window starts and how far apart its frames are, and the viewer shows that one."
 )
-CLICK_JS = (Path(__file__).parent / "whole_video.js").read_text(encoding="utf-8")
 OPEN_JS = "(...inputs) => [true, ...inputs.slice(1)]"
 IS_OPEN_JS = "(...inputs) => [document.querySelector('#timeline')?.checkVisibility() ?? false, ...inputs.slice(1)]"
 """Browser's side: whether the panel is open, as the first input."""
@@ -59,7 +56,6 @@ def build(context: PageContext) -> WholeVideoPanel:
                 label="One frame in", minimum=1, precision=0, step=1, elem_id="window-stride", min_width=110
             )
             show = gr.Button("Show this moment", elem_id="window-show", size="sm", min_width=0, scale=0)
-        gr.HTML("", js_on_load=CLICK_JS, elem_id="timeline-clicks", visible="hidden")
     is_open = gr.Checkbox(visible=False)
     shown = gr.State(ShownClip())
 
