@@ -27,10 +27,12 @@ class RefusedError(Exception):
 class Visitor:
     """One session from one address. Every method raises RefusedError with the page's sentence."""
 
-    def __init__(self, address: str, network_address: str = "") -> None:
-        """`network_address` counts where the page trusts a proxy in front of it."""
+    def __init__(self, address: str, network_address: str = "", own_address: str | None = None) -> None:
+        """`network_address` counts where the page trusts a proxy in front of it; `own_address` is one of this machine
+        that connections are made from, such as 127.0.0.2."""
         headers = {"x-forwarded-for": network_address} if network_address else {}
-        self.http = httpx.Client(base_url=address, headers=headers, timeout=PATIENCE)
+        transport = httpx.HTTPTransport(local_address=own_address)
+        self.http = httpx.Client(base_url=address, headers=headers, timeout=PATIENCE, transport=transport)
         self.session = secrets.token_hex(8)
 
     def close(self) -> None:

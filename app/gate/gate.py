@@ -13,6 +13,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from starlette.exceptions import HTTPException
 
 from app.gate.allowed import Body, RefusalError, Route, find_route, query_value
 from app.gate.answers import Answers
@@ -33,6 +34,9 @@ STREAM = "/gradio_api/queue/data"
 HOST = re.compile(rb"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 ONE_LINE = re.compile(rb"[\x20-\x7e]*")
 FORWARDED = (b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-gradio-server")
+TOO_MUCH = 429
+PAUSE = 0.5
+"""Seconds until somebody who asks too much is told so: whoever asks again at once would take a processor with it."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 FAILED = "Something went wrong here, not with what you did; please try again."
 
@@ -68,10 +72,15 @@ class Gate:
             await self._serve(scope, receive, answer)
         except RefusalError as refusal:
             log.info("refused: %s %s", refusal.status, refusal)
+            if refusal.status == TOO_MUCH:
+                await asyncio.sleep(PAUSE)
             await answer.refuse(refusal)
         except DisconnectedError:
             await answer.refuse(RefusalError(400, "The request ended early."))
-        except Exception:
+        except Exception as error:
+            if isinstance(error.__cause__, HTTPException):  # in a stream of answers to a session that has gone
+                await answer.end()
+                return
             log.exception("a request failed")
             await answer.refuse(RefusalError(500, FAILED))
 
@@ -219,6 +228,11 @@ class Answer:
         headers.append((b"content-length", str(len(self.body)).encode()))
         await self._begin({**self._start, "headers": headers})
         await self._send({"type": "http.response.body", "body": self.body})
+
+    async def end(self) -> None:
+        """Say no more, in the middle of a stream."""
+        if self._is_begun:
+            await self._send({"type": "http.response.body", "body": b""})
 
     async def refuse(self, refusal: RefusalError) -> None:
         """Tell why nothing comes, in the words of Gradio's clients; not in the middle of something else."""
