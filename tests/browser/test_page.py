@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from app.service import Service
-from tests.browser.steps import VIEWER, ask, open_example, pause, picture, state, wait_for_clip, wait_for_viewer
+from tests.browser.steps import VIEWER, ask, open_example, pause, picture, settle, state, wait_for_clip, wait_for_viewer
 
 pytestmark = pytest.mark.browser
 
