@@ -17,7 +17,8 @@ from starlette.exceptions import HTTPException
 
 from app.gate.allowed import Body, RefusalError, Route, find_route, query_value
 from app.gate.answers import Answers
-from app.gate.bodies import JSON_LIMIT, NAMED, BodyCheck, parse_json
+from app.gate.bodies import JSON_LIMIT, BodyCheck, parse_json
+from app.gate.files import HEADERS, PLOTLY, plotly
 from app.gate.leftovers import Leftovers
 from app.gate.security import security_headers
 from app.gate.stream import DisconnectedError, Message, OneFile, Receive, replay, whole_body
@@ -91,6 +92,9 @@ class Gate:
             await self._health(answer)
             return
         route = find_route(scope["method"], path, query)
+        if path == PLOTLY:
+            await answer.give(HEADERS, await plotly(), scope["method"])
+            return
         if path == "/":
             scope = scope | {"query_string": _without(scope["query_string"], b"deep_link")}
         self._check_known(path, query)
@@ -113,10 +117,10 @@ class Gate:
     def _check_known(self, path: str, query: str) -> None:
         """Streams of what is not there end in a traceback at Gradio's."""
         queue = self._page._queue
-        found = re.search(r"/call/(?:v2/)?[a-z0-9_]+/([A-Za-z0-9_-]+)$", path)
+        found = re.search(r"/call/(?:v2/|(?!v2/))[a-z0-9_]+/([A-Za-z0-9_-]+)$", path)
         if path.endswith("/queue/data"):
             known = query_value(query, "session_hash") in queue.pending_messages_per_session
-        elif found and not path.endswith(tuple(f"/call/v2/{name}" for name in NAMED)):
+        elif found:
             known = found[1] in queue.event_ids_to_events or found[1] in queue.pending_messages_per_session
             known = known or any(found[1] in events for events in queue.pending_event_ids_session.values())
         else:
@@ -243,6 +247,12 @@ class Answer:
         kind = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self._begin({"type": "http.response.start", "status": status, "headers": kind + (headers or [])})
         await self._send({"type": "http.response.body", "body": body})
+
+    async def give(self, headers: list[tuple[bytes, bytes]], body: bytes, method: str) -> None:
+        """A file; nothing but its headers for HEAD."""
+        length = (b"content-length", str(len(body)).encode())
+        await self._begin({"type": "http.response.start", "status": 200, "headers": [*headers, length]})
+        await self._send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
     async def _begin(self, message: Message) -> None:
         self._is_begun = True
