@@ -3,7 +3,8 @@
 # Pass --build-arg PIP_EXTRA_INDEX_URL=... to take torch from an index of CPU-only builds, which are far smaller.
 FROM python:3.11-slim
 
-# g++ builds the CPU operator once, below; ffmpeg is not needed, decoding comes with PyAV.
+# g++ builds the CPU operator, for the very processor that it runs on: once below, and again where an image is started on
+# another one, so it stays in the image. ffmpeg is not needed, decoding comes with PyAV.
 # Any g++ of the base image's release will do.
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -22,8 +23,13 @@ ENV HOME=/home/user \
 WORKDIR /home/user/app
 
 ARG PIP_EXTRA_INDEX_URL
-COPY --chown=user requirements.txt constraints.txt ./
-RUN pip install --user --no-cache-dir --disable-pip-version-check -r requirements.txt -c constraints.txt
+ENV PIP_USER=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1
+COPY --chown=user requirements-image.txt requirements.txt constraints.txt ./
+# Every file but torch's has the hash that is written down; torch is the version of constraints.txt.
+RUN pip install --require-hashes --no-deps -r requirements-image.txt \
+    && pip install -r requirements.txt -c constraints.txt
 
 COPY --chown=user . .
 RUN python -c "from sifa_core import ops; print('operator back end:', ops.backend())"

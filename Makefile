@@ -1,7 +1,8 @@
 # make app      set up .venv and serve the page on 127.0.0.1:7860   (MODEL=own.safetensors COMPARE=other.safetensors PORT=8000)
 # make test     set up everything and run all tests, browser tests included
 # make test-fast  the quick ones of them
-# make check    lint, format, types and floors
+# make check    lint, format, types and floors, of Python and of web/
+# make web      bundle the front end of web/ into the packages (needs node)
 # make wheel-check  build the wheel, install it outside the repository, and use its commands and its page there
 # make bench    measure the operator, the models and the page on this machine
 # make smoke URL=https://example.org  look whether a page that is served somewhere is well
@@ -16,7 +17,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: app test test-fast check wheel-check bench smoke gpu-check formulas browser tools clean
+.PHONY: app test test-fast check web web-check wheel-check bench smoke gpu-check formulas browser tools clean
 
 app: .venv/app.done
 	$(BIN)/python app/main.py --host $(HOST) --port $(PORT) $(if $(MODEL),--model "$(MODEL)") $(if $(COMPARE),--compare "$(COMPARE)")
@@ -29,11 +30,25 @@ test: .venv/dev.done tools
 test-fast: .venv/dev.done
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=20 -m unit
 
-check: .venv/dev.done
+check: .venv/dev.done web-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The front end. Whoever uses the packages needs no node: what it bundles is committed, and checked here to be current.
+web: web/node_modules/.done
+	cd web && npm run --silent build
+
+web-check: web/node_modules/.done
+	cd web && npm run --silent check
+
+web/node_modules/.done: web/package.json web/package-lock.json
+	@command -v npm || \
+	{ [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update --quiet && apt-get install --quiet --yes nodejs npm; } || \
+	{ echo "npm is not installed; the front end's checks need node 20.19 or newer."; exit 1; }
+	cd web && npm ci --no-fund --no-audit
+	touch $@
 
 wheel-check: .venv/dev.done browser
 	$(BIN)/python -m pytest tests/install/wheel.py
@@ -46,10 +61,10 @@ bench: .venv/dev.done browser
 smoke: .venv/app.done
 	$(BIN)/python -m benchmarks.smoke "$(URL)"
 
-gpu-check: .venv/dev.done
+gpu-check: .venv/dev.done web-check
 	$(BIN)/python -m benchmarks.gpu_check
 
-# MathML of the Learn tab's formulas, from their LaTeX in app/tabs/lessons.py.
+# MathML of the Learn tab's formulas, from their LaTeX in web/src/tabs/lessons.json.
 formulas: .venv/dev.done
 	$(BIN)/python -m tests.app.formulas
 
@@ -75,4 +90,4 @@ tools: browser
 	touch $@
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv web/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -12,21 +12,23 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sifa_core import Analysis
+from sifa_core.explain.analysis import Selection
 from sifa_core.explain.points import SamplingPoints
 from sifa_core.explain.statistics import OffsetStatistics
 from sifa_core.explain.studies.faithfulness import Faithfulness
-from sifa_core.explain.studies.series import MotionSeries
+from sifa_core.explain.studies.series import MotionSeries, motion_series
+from sifa_core.explain.viewer.theme import CHARTS
+from sifa_core.inference import shown_predictions
 from sifa_core.paper import Result
 from sifa_core.timeline import Timeline
 
-BLUE, ORANGE, GREEN, PURPLE = "#3b82e0", "#d97706", "#22a060", "#a855f7"
+BLUE, ORANGE, GREEN, PURPLE, INK = (CHARTS[name] for name in ("blue", "orange", "green", "purple", "ink"))
+"""INK is text that can be read on white and on near-black; the page's style sheet puts its own in its place."""
 FAINT = 0.45
 """Opacity of what does not stand out."""
 LINKED = 3
 """Points that the viewer draws lines to."""
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
-INK = "#7d8792"
-"""Text that can be read on white and on near-black; the page's style sheet puts its own ink in its place."""
 LINE = "rgba(125, 135, 146, 0.25)"
 COMPASS = ("right", "down right", "down", "down left", "left", "up left", "up", "up right")
 """Names of the eight sectors of `OffsetStatistics.direction`."""
@@ -44,11 +46,37 @@ ORDER_LINES = {
     "random": ("in random order", INK, "dot", "x"),
 }
 """Name, colour, line and mark of each order in which places are taken."""
+DATASETS = {
+    "kinetics400": "Kinetics-400",
+    "kinetics600": "Kinetics-600",
+    "something_v1": "Something-Something V1",
+    "something_v2": "Something-Something V2",
+}
+"""Data sets of the paper's tables, and their titles."""
+QUERY_CHARTS = ("predictions", "matrix", "ranking", "offsets", "directions", "motion")
+"""Charts of a query in the order of the page; an untrained model has no predictions."""
 TIMELINE_LINES = ((BLUE, "solid", "circle"), (ORANGE, "dash", "diamond"), (PURPLE, "dot", "square"))
 """Colour, line and mark of each class of a timeline."""
 TIMELINE_CLASSES = len(TIMELINE_LINES)
 HEIGHT, TALL = 270, 296
 """Of a chart, and of one whose title has two lines; pixels."""
+
+
+def query_charts(analysis: Analysis, selection: Selection) -> dict[str, go.Figure]:
+    """All charts of a query by name, see QUERY_CHARTS; without predictions if the model is untrained."""
+    t = selection.query[0]
+    side = analysis.traces[selection.layer].kernel_size
+    statistics = analysis.offset_statistics(selection.layer)
+    figures = {
+        "matrix": weights_matrix(analysis.sampling_points(selection.query, selection.layer), side),
+        "ranking": weights_ranking(analysis.sampling_points(selection.query, selection.layer, selection.levels)),
+        "offsets": offsets_chart(statistics, t),
+        "directions": directions_chart(statistics, t),
+        "motion": motion_chart(motion_series(analysis, selection), t),
+    }
+    if shown := shown_predictions(analysis.info, analysis.predictions):
+        figures["predictions"] = predictions_chart(shown)
+    return figures
 
 
 def predictions_chart(predictions: Sequence[tuple[str, float]], count: int = 5) -> go.Figure:
@@ -141,7 +169,7 @@ def direction_rose(analysis: Analysis, layer: str, t: int) -> go.Figure:
     """As `directions_chart`, for a layer. Raises QueryError for a layer or frame that does not exist."""
     fractions = analysis.offset_statistics(layer).direction[analysis.check_frame(t)]
     title = "Which way they point" if fractions.any() else "No way: every offset is zero"
-    return _centre(_rose(fractions), f"{title}<br>{layer}, {frames_of(analysis, t)}", left=34, right=34, bottom=18)
+    return _centre(_rose(fractions), f"{title}<br>{layer}, {frames_of(analysis, t)}", left=34, right=34, bottom=26)
 
 
 def length_histogram(analysis: Analysis, layer: str, t: int) -> go.Figure:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
-import secrets
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
-
 from sifa_core import Analysis
+from sifa_core.errors import QueryError
 from sifa_core.explain.analysis import Selection
 from sifa_core.explain.render.renderers import RENDERERS
 
@@ -32,33 +30,16 @@ BUTTON_TEXTS = {
 }
 """Words on the button of each kind."""
 
-SAVE_FILE_JS = """
-watch('value', () => {
-  const file = props.value;
-  if (!file || !file.data) return;
-  const bytes = Uint8Array.from(atob(file.data), character => character.charCodeAt(0));
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([bytes], {type: file.type}));
-  link.download = file.name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-});
-"""
-
-
-def build_download() -> gr.HTML:
-    """An invisible component; whatever `pack` makes, given as its value, is saved by the browser."""
-    return gr.HTML({}, html_template="", js_on_load=SAVE_FILE_JS, elem_id="download")
-
 
 def pack(analysis: Analysis, selection: Selection, kind: str) -> dict[str, Any]:
-    """The analysis as a file of `kind` (a key of KINDS), for the component of `build_download`."""
+    """The analysis as a file: name, media type, bytes in base64. Raises QueryError for a `kind` not in KINDS."""
+    if kind not in KINDS:
+        raise QueryError(f"There is no file of the kind {kind!r}; choose one of: {', '.join(KINDS)}.")
     content = RENDERERS[kind](analysis, selection)
     return {
         "name": file_name(analysis, kind),
         "type": KINDS[kind],
         "data": base64.b64encode(content).decode("ascii"),
-        "number": secrets.token_hex(4),  # the same file asked for twice is to be saved twice
     }
 
 

@@ -1,17 +1,24 @@
-"""The named API, `predict`, `explain`, `timeline`: plain arguments, JSON answers, for gradio_client or plain HTTP."""
+"""The named API, with plain arguments and JSON answers, for the page, gradio_client or plain HTTP.
+
+`predict`, `explain` and `timeline` are about a file or an example; the questions of the page are about a clip that it
+has opened.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import logging
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
+from gradio.components.api_component import Api
 
+from app.questions import Questions
 from app.service import Service
 from app.uploads import only_uploads
 from sifa_core import SifaError
@@ -26,9 +33,24 @@ log = logging.getLogger("app")
 Answer = dict[str, Any]
 Endpoint = Callable[..., Answer]
 
+MODEL_QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+"""One at a time of those that need the model."""
+EXAMPLES_QUEUE: dict[str, Any] = {"concurrency_id": "examples", "concurrency_limit": 8}
+"""Examples are analysed ahead: whoever opens one need not wait for the uploads of others."""
+READING_QUEUE: dict[str, Any] = {"concurrency_id": "charts", "concurrency_limit": 4}
+"""Questions that are answered from what is there already need not wait for the model."""
+TIMELINE_QUEUE: dict[str, Any] = {"concurrency_id": "timelines", "concurrency_limit": 2}
+"""Not the model's: between two windows of a timeline others have their turn."""
+QUEUES = {
+    "open_example": EXAMPLES_QUEUE,
+    "whole_video": TIMELINE_QUEUE,
+    **dict.fromkeys(("layer", "charts", "distributions", "costs"), READING_QUEUE),
+}
+"""Where questions wait that do not wait for the model."""
 
-def add_endpoints(service: Service, **queue: Any) -> None:
-    """Add the endpoints to the page that is being built."""
+
+def add_endpoints(service: Service) -> None:
+    """Add `predict`, `explain` and `timeline` to the page that is being built."""
 
     def check(clip: str | None, example: str) -> None:
         if bool(clip) == bool(example):
@@ -98,7 +120,27 @@ def add_endpoints(service: Service, **queue: Any) -> None:
         found = service.timeline(service.open_example(example)) if example else service.timeline_once(str(clip))
         return found.to_dict(best, service.model.info.is_trained)
 
-    _listen(predict, explain, timeline, **queue)
+    _listen(predict, explain, timeline, **MODEL_QUEUE)
+
+
+def add_questions(service: Service) -> None:
+    """Add the methods of `Questions` by their names to the page that is being built."""
+    questions = Questions(service)
+    for name, method in inspect.getmembers(questions, inspect.ismethod):
+        if name.startswith("_") or name == "open_clip":
+            continue
+        safe: Callable[..., Any] = _plain_answers if inspect.isgeneratorfunction(method) else _plain_errors
+        gr.api(safe(method), api_name=name, **QUEUES.get(name, MODEL_QUEUE))
+    _listen_to_uploads(_plain_answers(questions.open_clip), **MODEL_QUEUE)
+
+
+def _listen_to_uploads(open_clip: Callable[..., Iterator[Answer]], **queue: Any) -> None:
+    """Name the endpoint that takes a file. Like those of `gr.api`, it leaves nothing of its answers with Gradio, which
+    keeps the last value of every component for each of thousands of sessions where it prepares them itself."""
+    clip = gr.File(label="clip", visible=False)
+    only_uploads(clip)
+    answer = Api(None, {"type": "object"}, "answer")
+    gr.Button(visible=False).click(open_clip, clip, answer, api_name="open_clip", postprocess=False, **queue)
 
 
 def _listen(predict: Endpoint, explain: Endpoint, timeline: Endpoint, **queue: Any) -> None:
@@ -150,7 +192,14 @@ def as_sent(box: gr.Textbox) -> None:
     setattr(box, "preprocess", lambda payload: payload)  # noqa: B010 - a method on an instance
 
 
-KINDS = {str: "a text", int: "a whole number", float: "a number", type(None): "null"}
+KINDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list[str]: "a list of texts",
+    type(None): "null",
+}
 """What an argument may be, in words."""
 
 
@@ -170,6 +219,8 @@ def _is_a(value: Any, kind: type) -> bool:
     if kind in (int, float):
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return number and (kind is float or value == int(value))
+    if typing.get_origin(kind) is list:
+        return isinstance(value, list) and all(isinstance(each, str) for each in value)
     return isinstance(value, kind)
 
 
@@ -183,13 +234,31 @@ def _plain_errors(endpoint: Endpoint) -> Endpoint:
 
     @functools.wraps(endpoint)
     def safe(*arguments: Any) -> Answer:
-        try:
+        with _telling_errors(endpoint):
             check_kinds(endpoint, arguments)
             return endpoint(*arguments)
-        except SifaError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        except Exception as error:
-            log.exception("%s failed", endpoint.__name__)
-            raise gr.Error("Something went wrong on the server.", print_exception=False) from error
 
     return safe
+
+
+def _plain_answers(endpoint: Callable[..., Iterator[Answer]]) -> Callable[..., Iterator[Answer]]:
+    """The same of an endpoint with several answers."""
+
+    @functools.wraps(endpoint)
+    def safe(*arguments: Any) -> Iterator[Answer]:
+        with _telling_errors(endpoint):
+            check_kinds(endpoint, arguments)
+            yield from endpoint(*arguments)
+
+    return safe
+
+
+@contextlib.contextmanager
+def _telling_errors(endpoint: Callable[..., Any]) -> Iterator[None]:
+    try:
+        yield
+    except SifaError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+    except Exception as error:
+        log.exception("%s failed", endpoint.__name__)
+        raise gr.Error("Something went wrong on the server.", print_exception=False) from error

@@ -7,10 +7,7 @@ import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-
-import gradio as gr
 
 from sifa_core import read_clip
 from sifa_core.errors import ClipError
@@ -31,22 +28,6 @@ SHOWS = {
 """Which class of the drawn set motion15 an example shows, as a person sees it; "" for none of them."""
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 108, 82
 """Short side of a thumbnail in pixels, and its JPEG quality."""
-
-SELECT_ON_CLICK_JS = """
-element.addEventListener('click', event => {
-  const button = event.target.closest('button[data-name]');
-  if (button) trigger('select', {index: 0, value: button.dataset.name});
-});
-"""
-HIGHLIGHT_JS = """
-watch('value', () => {
-  for (const button of document.querySelectorAll('#examples button[data-name]')) {
-    const isChosen = button.dataset.name === props.value.example;
-    button.setAttribute('aria-pressed', isChosen);
-    if (isChosen) button.scrollIntoView({block: 'nearest', inline: 'nearest'});
-  }
-});
-"""
 
 log = logging.getLogger("app")
 
@@ -79,8 +60,8 @@ def remark(name: str, info: ModelInfo, predictions: Predictions) -> str:
         return ""
     said = predictions[0][0]
     if not shown:
-        return f"none of the network’s classes fits this clip; it says “{said}”"
-    return "" if said == shown else f"this clip shows “{shown}”: the network says “{said}” and is wrong here"
+        return f"None of the network’s classes fits this clip; it says “{said}”."
+    return "" if said == shown else f"This clip shows “{shown}”: the network says “{said}” and is wrong here."
 
 
 def find_examples(folder: Path) -> dict[str, Example]:
@@ -89,32 +70,16 @@ def find_examples(folder: Path) -> dict[str, Example]:
     return {path.stem: Example(path.stem, path) for path in paths}
 
 
-def build_gallery(examples: Iterable[Example]) -> gr.HTML:
-    """A button with a thumbnail for each example; the `select` event carries the example's name as `value`."""
+def gallery(examples: Iterable[Example]) -> list[dict[str, str]]:
+    """Name, title and thumbnail of each example that can be read."""
     with ThreadPoolExecutor() as pool:  # decoding runs beside other Python code, and the page waits for it
-        buttons = "".join(pool.map(_button, examples))
-    return gr.HTML(
-        f'<div class="gallery" role="group" aria-label="Example clips">{buttons}</div>',
-        js_on_load=SELECT_ON_CLICK_JS,
-        elem_id="examples",
-    )
+        return [each for each in pool.map(_shown, examples) if each]
 
 
-def build_highlight() -> gr.HTML:
-    """An invisible component; the value {"example": name} highlights that example as the one shown, or none of them.
-
-    It is not the gallery itself, which would draw its buttons anew with a new value and lose the keyboard's focus.
-    """
-    return gr.HTML({"example": ""}, html_template="", js_on_load=HIGHLIGHT_JS, elem_id="highlight")
-
-
-def _button(example: Example) -> str:
+def _shown(example: Example) -> dict[str, str]:
     try:
         thumbnail = example.thumbnail()
     except ClipError as error:
         log.warning("The example %s is left out: %s", example.name, error)
-        return ""
-    return (
-        f'<button type="button" data-name="{escape(example.name)}" aria-pressed="false">'
-        f'<img src="{thumbnail}" alt=""><span>{escape(example.title)}</span></button>'
-    )
+        return {}
+    return {"name": example.name, "title": example.title, "thumbnail": thumbnail}

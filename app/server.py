@@ -12,18 +12,19 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
+from app.bundle import styles
 from app.gate.gate import Gate, GateState
 from app.page import build_page
 from app.service import Service
 from app.sessions import use_lean_sessions
 from app.settings import Settings
-from app.theme import STYLE, build_theme
+from app.theme import build_theme
 from app.uploads import tidy_uploads
 from sifa_core import SifaError
 from sifa_core.models import VideoModel
 
 LAUNCH: dict[str, Any] = {
-    "css": STYLE,
+    "css": styles(),
     "footer_links": [],
     "run_history": False,
     "enable_monitoring": False,

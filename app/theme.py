@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import gradio as gr
 
-FOLDER = Path(__file__).parent
-SHEETS = [FOLDER / "style.css", *sorted(FOLDER.glob("tabs/*.css"))]
-"""What all parts share comes first; each tab may have a style sheet beside its module."""
-STYLE = "\n".join(sheet.read_text(encoding="utf-8") for sheet in SHEETS)
+from sifa_core.explain.viewer.theme import PAGE
 
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
 
 
 def build_theme() -> gr.themes.Base:
-    """Gradio's plain theme in our colours; the rest is in style.css."""
+    """Gradio's plain theme in our colours; the rest is in the front end's style sheet."""
+    paper, card, line, ink, quiet = (PAGE[name] for name in ("paper", "card", "line", "ink", "quiet"))
     theme = gr.themes.Base(
         primary_hue="blue",
         secondary_hue="blue",
@@ -28,10 +24,10 @@ def build_theme() -> gr.themes.Base:
         font_mono=MONO,
     )
     return theme.set(
-        body_background_fill="#f6f7f8",
-        body_background_fill_dark="#111417",
-        background_fill_primary="#ffffff",
-        background_fill_primary_dark="#191d21",
+        body_background_fill=paper[0],
+        body_background_fill_dark=paper[1],
+        background_fill_primary=card[0],
+        background_fill_primary_dark=card[1],
         block_background_fill="transparent",
         block_background_fill_dark="transparent",
         block_border_width="0px",
@@ -42,15 +38,15 @@ def build_theme() -> gr.themes.Base:
         block_title_text_color_dark="*neutral_300",
         block_title_text_weight="500",
         block_padding="0px",
-        border_color_primary="#e1e4e8",
-        border_color_primary_dark="#2a3037",
-        input_background_fill="#ffffff",
-        input_background_fill_dark="#191d21",
-        button_secondary_background_fill="#ffffff",
-        button_secondary_background_fill_dark="#191d21",
+        border_color_primary=line[0],
+        border_color_primary_dark=line[1],
+        input_background_fill=card[0],
+        input_background_fill_dark=card[1],
+        button_secondary_background_fill=card[0],
+        button_secondary_background_fill_dark=card[1],
         button_border_width="1px",
-        body_text_color="#16191d",
-        body_text_color_dark="#e8ebee",
-        body_text_color_subdued="#59626d",
-        body_text_color_subdued_dark="#98a2ad",
+        body_text_color=ink[0],
+        body_text_color_dark=ink[1],
+        body_text_color_subdued=quiet[0],
+        body_text_color_subdued_dark=quiet[1],
     )

@@ -112,8 +112,8 @@ def download(kind: str) -> Check:
     """Open a clip on the page and save it as `kind`."""
 
     def check(visitor: Visitor, sample: Sample) -> None:
-        visitor.press("upload", "upload", visitor.upload(sample.path), None, time.monotonic() * 1000)
-        file = visitor.press(f"save-{kind}", "click", None, None)[0]
+        opened = visitor.call("open_clip", clip=visitor.upload(sample.path))
+        file = visitor.call("export", token=opened["token"], kind=kind)
         content = base64.b64decode(file["data"])
         _expect(sample.path.stem.replace(" ", "_") in file["name"], "a file of somebody else")
         if kind == "json":

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +27,12 @@ class RefusedError(Exception):
 class Visitor:
     """One session from one address. Every method raises RefusedError with the page's sentence."""
 
-    def __init__(self, address: str, network_address: str = "") -> None:
-        """`network_address` counts where the page trusts a proxy in front of it."""
+    def __init__(self, address: str, network_address: str = "", own_address: str | None = None) -> None:
+        """`network_address` counts where the page trusts a proxy in front of it; `own_address` is one of this machine
+        that connections are made from, such as 127.0.0.2."""
         headers = {"x-forwarded-for": network_address} if network_address else {}
-        self.http = httpx.Client(base_url=address, headers=headers, timeout=PATIENCE)
+        transport = httpx.HTTPTransport(local_address=own_address)
+        self.http = httpx.Client(base_url=address, headers=headers, timeout=PATIENCE, transport=transport)
         self.session = secrets.token_hex(8)
 
     def close(self) -> None:
@@ -46,12 +46,12 @@ class Visitor:
         return {"path": name, "meta": FILE}
 
     def ask(self, function: str, **values: Any) -> int | str:
-        """Have `predict` or `explain` begin; the number of the event."""
+        """Have an endpoint begin; the number of the event."""
         event: str = self._json(self.http.post(f"{API}/call/v2/{function}", json=values))["event_id"]
         return event
 
     def call(self, function: str, **values: Any) -> Any:
-        """What `predict` or `explain` answers."""
+        """What an endpoint answers."""
         event = self.ask(function, **values)
         kind = ""
         with self.http.stream("GET", f"{API}/call/{function}/{event}") as answer:
@@ -64,36 +64,6 @@ class Visitor:
                 elif name == "data" and kind == "error":
                     raise RefusedError(200, _sentence(json.loads(value)))
         raise RefusedError(answer.status_code, "The answer ended early.")
-
-    def press(self, element: str, event: str, *values: Any) -> list[Any]:
-        """What the page shows once an event of an element, by its id, has been answered; None stands for its states."""
-        component = next(one["id"] for one in self._page["components"] if one["props"].get("elem_id") == element)
-        number = next(one["id"] for one in self._page["dependencies"] if [component, event] in one["targets"])
-        body = {"data": list(values), "fn_index": number, "session_hash": self.session, "trigger_id": component}
-        asked = self._json(self.http.post(f"{API}/queue/join", json=body))["event_id"]
-        output: dict[str, Any] = {}
-        for message in self._messages():
-            if message["msg"] == "process_completed" and message["event_id"] == asked:
-                output = message["output"]
-                if not message["success"]:
-                    raise RefusedError(200, _sentence(output))
-        if "data" not in output:
-            raise RefusedError(200, "The answer ended early.")
-        shown: list[Any] = output["data"]
-        return shown
-
-    def _messages(self) -> Iterator[dict[str, Any]]:
-        with self.http.stream("GET", f"{API}/queue/data", params={"session_hash": self.session}) as stream:
-            for line in stream.iter_lines():
-                if line.startswith("data: "):
-                    message = json.loads(line[6:])
-                    yield message
-                    if message["msg"] == "close_stream":
-                        return
-
-    @cached_property
-    def _page(self) -> Any:
-        return self._json(self.http.get("/config"))
 
     @staticmethod
     def _json(response: httpx.Response) -> Any:

@@ -102,4 +102,4 @@ def test_commands_exist_and_take_their_options(page):
         elif words[:2] == ["python", "-m"]:
             assert find_spec(words[2]), words
         else:
-            assert words[0] in ("pip", "docker", "git", "export"), words
+            assert words[0] in ("pip", "docker", "git", "export", "curl"), words

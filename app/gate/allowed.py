@@ -24,14 +24,10 @@ class Body(Enum):
     NONE = auto()
     JOIN = auto()
     """A call of any function of the page, by its number, to be queued."""
-    RUN = auto()
-    """A call of a function that needs no queue."""
     NAMED = auto()
-    """A call of one of the named functions with values in order."""
+    """A call of an endpoint by its name, with values in order."""
     NAMED_FIELDS = auto()
     """The same with values by name."""
-    LAYER = auto()
-    """A question of the viewer to its component."""
     CANCEL = auto()
     RESET = auto()
     FILE = auto()
@@ -56,6 +52,7 @@ PAGE = (
     Route("GET", "/theme.css"),
     Route("GET", "/favicon.ico"),
     Route("GET", "/robots.txt"),
+    Route("GET", "/plotly.min.js"),
     Route("GET", "/manifest.json"),
     Route("GET", "/pwa_icon(/[0-9]{1,4})?"),
     Route("GET", r"/(assets|static|svelte)/[A-Za-z0-9_./@+-]+"),
@@ -68,14 +65,12 @@ CALLS = (
     Route("GET", f"{API}/heartbeat/{SESSION}"),
     Route("POST", f"{API}/queue/join", Body.JOIN),
     Route("GET", f"{API}/queue/data", query="session_hash"),
-    Route("POST", f"{API}/run/predict/?", Body.RUN),
     Route("POST", f"{API}/call/[a-z0-9_]{{1,40}}/?", Body.NAMED),
     Route("GET", f"{API}/call/[a-z0-9_]{{1,40}}/{SESSION}"),
     Route("POST", f"{API}/call/v2/[a-z0-9_]{{1,40}}/?", Body.NAMED_FIELDS),
     Route("GET", f"{API}/call/v2/[a-z0-9_]{{1,40}}/{SESSION}"),
     Route("POST", f"{API}/cancel", Body.CANCEL),
     Route("POST", f"{API}/reset/?", Body.RESET),
-    Route("POST", f"{API}/component_server/?", Body.LAYER),
     Route("POST", f"{API}/upload", Body.FILE),
     Route("GET", f"{API}/upload_progress", query="upload_id"),
 )

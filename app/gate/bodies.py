@@ -6,6 +6,7 @@ what it was sent with the session. So a body is read here and written anew with 
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import re
@@ -28,8 +29,6 @@ UPLOADED = re.compile(r"[0-9a-f]{64}/[^/\\\x00]{1,255}")
 NOT_AN_UPLOAD = {"path": "http://not-an-upload.invalid", "meta": {"_type": "gradio.FileData"}}
 """Stands for a reference to anything but an upload; `app.uploads.only_uploads` answers it in one sentence, and no name
 under .invalid has an address."""
-NAMED = ("predict", "explain", "timeline")
-"""Functions that everybody may call; they check their own arguments and say in words what is wrong."""
 
 Json = Any
 
@@ -80,17 +79,13 @@ class BodyCheck:
     def rewrite(self, kind: Body, path: str, value: dict[str, Json]) -> dict[str, Json]:
         """The body as Gradio is to get it. Raises RefusalError (400, 404)."""
         if kind is Body.JOIN:
-            return self._call(value, queued=True)
-        if kind is Body.RUN:
-            return self._call(value, queued=False)
+            return self._call(value)
         if kind is Body.NAMED:
             function = self._named(path.rstrip("/").rsplit("/", 1)[-1])
             return {"data": self._arguments(function, value.get("data"))} | _session(value, needed=False)
         if kind is Body.NAMED_FIELDS:
             function = self._named(path.rstrip("/").rsplit("/", 1)[-1])
             return self._fields(function, value)
-        if kind is Body.LAYER:
-            return self._question(value)
         if kind is Body.CANCEL:
             return _session(value) | {"fn_index": _number(value, "fn_index")} | _text(value, "event_id")
         return _text(value, "event_id")
@@ -106,15 +101,15 @@ class BodyCheck:
         return "/".join(Path(path).parts[-2:])
 
     def _named(self, name: str) -> Any:
-        if name in NAMED:
-            for function in self._page.fns.values():
-                if function.api_name == name:
-                    return function
-        raise RefusalError(404, f"There is no function of this name; there are {', '.join(NAMED)}.")
+        named = {str(function.api_name): function for function in self._page.fns.values() if _is_named(function)}
+        if name not in named:
+            *names, last = named
+            raise RefusalError(404, f"There is no function of this name; there are {', '.join(names)} and {last}.")
+        return named[name]
 
-    def _call(self, value: dict[str, Json], *, queued: bool) -> dict[str, Json]:
+    def _call(self, value: dict[str, Json]) -> dict[str, Json]:
         function = self._page.fns.get(_number(value, "fn_index"))
-        if function is None or bool(function.queue) is not queued:
+        if function is None or not _is_named(function):
             raise RefusalError(404, "The page has no such function; please reload it.")
         arguments = self._arguments(function, value.get("data"))
         trigger = value.get("trigger_id")
@@ -129,28 +124,20 @@ class BodyCheck:
         expected = function.inputs
         if not isinstance(data, list) or len(data) > len(expected):
             raise RefusalError(400, f"data is a list of {len(expected)} values.")
-        if len(data) < len(expected):
-            if function.api_name not in NAMED:
-                raise RefusalError(400, f"data is a list of {len(expected)} values.")
-            data = data + [component.value for component in expected[len(data) :]]
-        named = function.api_name in NAMED
-        return [self._argument(component, each, named) for component, each in zip(expected, data, strict=True)]
+        data = data + [component.value for component in expected[len(data) :]]
+        return [self._argument(component, each) for component, each in zip(expected, data, strict=True)]
 
     def _fields(self, function: Any, value: dict[str, Json]) -> dict[str, Json]:
-        names = {component.label: component for component in function.inputs}
+        names = dict(zip(_names(function), function.inputs, strict=True))
         for name in value:
             if name not in names:
                 raise RefusalError(400, f"There is no such argument; there are {', '.join(names)}.")
-        return {name: self._argument(names[name], each, True) for name, each in value.items()}
+        return {name: self._argument(names[name], each) for name, each in value.items()}
 
-    def _argument(self, component: Any, value: Json, named: bool) -> Json:
-        if isinstance(component, gr.State):
-            return None  # the server has its own
+    def _argument(self, component: Any, value: Json) -> Json:
         if isinstance(component, gr.File):
             return self._file(value)
         self._refuse_files(value)
-        if not named and not _fits(component, value):
-            raise RefusalError(400, "A value is not of the kind that the page sends; please reload it.")
         return value
 
     def _file(self, value: Json) -> Json:
@@ -176,28 +163,15 @@ class BodyCheck:
             for each in value:
                 self._refuse_files(each)
 
-    def _question(self, value: dict[str, Json]) -> dict[str, Json]:
-        component = self._page.blocks.get(_number(value, "component_id"))
-        name = value.get("fn_name")
-        offered = [function.__name__ for function in getattr(component, "server_fns", [])]
-        if not isinstance(name, str) or name not in offered:
-            raise RefusalError(404, "The page has no such function; please reload it.")
-        question = value.get("data")
-        self._refuse_files(question)
-        return {"data": question, "component_id": value["component_id"], "fn_name": name} | _session(value)
+
+def _is_named(function: Any) -> bool:
+    """Whether everybody may call a function; these check their own arguments and say in words what is wrong."""
+    return bool(function.api_visibility == "public")
 
 
-def _fits(component: Any, value: Json) -> bool:
-    """Whether a value may be one of the component's, as its page sends them."""
-    if value is None or isinstance(component, (gr.HTML, gr.JSON)):
-        return True
-    if isinstance(component, gr.Number):
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if isinstance(component, gr.Checkbox):
-        return isinstance(value, bool)
-    if isinstance(component, gr.Radio):
-        return value in [choice for _, choice in component.choices]
-    return isinstance(component, (gr.Textbox, gr.Button)) and isinstance(value, str)
+def _names(function: Any) -> list[str]:
+    """The arguments of a function that everybody may call, in their order."""
+    return list(inspect.signature(function.fn).parameters)
 
 
 def _session(value: Mapping[str, Json], needed: bool = True) -> dict[str, Json]:

@@ -13,10 +13,12 @@ from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from starlette.exceptions import HTTPException
 
 from app.gate.allowed import Body, RefusalError, Route, find_route, query_value
 from app.gate.answers import Answers
-from app.gate.bodies import JSON_LIMIT, NAMED, BodyCheck, parse_json
+from app.gate.bodies import JSON_LIMIT, BodyCheck, parse_json
+from app.gate.files import HEADERS, PLOTLY, plotly
 from app.gate.leftovers import Leftovers
 from app.gate.security import security_headers
 from app.gate.stream import DisconnectedError, Message, OneFile, Receive, replay, whole_body
@@ -32,6 +34,9 @@ STREAM = "/gradio_api/queue/data"
 HOST = re.compile(rb"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 ONE_LINE = re.compile(rb"[\x20-\x7e]*")
 FORWARDED = (b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-prefix", b"x-gradio-server")
+TOO_MUCH = 429
+PAUSE = 0.5
+"""Seconds until somebody who asks too much is told so: whoever asks again at once would take a processor with it."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 FAILED = "Something went wrong here, not with what you did; please try again."
 
@@ -67,10 +72,15 @@ class Gate:
             await self._serve(scope, receive, answer)
         except RefusalError as refusal:
             log.info("refused: %s %s", refusal.status, refusal)
+            if refusal.status == TOO_MUCH:
+                await asyncio.sleep(PAUSE)
             await answer.refuse(refusal)
         except DisconnectedError:
             await answer.refuse(RefusalError(400, "The request ended early."))
-        except Exception:
+        except Exception as error:
+            if isinstance(error.__cause__, HTTPException):  # in a stream of answers to a session that has gone
+                await answer.end()
+                return
             log.exception("a request failed")
             await answer.refuse(RefusalError(500, FAILED))
 
@@ -82,6 +92,9 @@ class Gate:
             await self._health(answer)
             return
         route = find_route(scope["method"], path, query)
+        if path == PLOTLY:
+            await answer.give(HEADERS, await plotly(), scope["method"])
+            return
         if path == "/":
             scope = scope | {"query_string": _without(scope["query_string"], b"deep_link")}
         self._check_known(path, query)
@@ -104,10 +117,10 @@ class Gate:
     def _check_known(self, path: str, query: str) -> None:
         """Streams of what is not there end in a traceback at Gradio's."""
         queue = self._page._queue
-        found = re.search(r"/call/(?:v2/)?[a-z0-9_]+/([A-Za-z0-9_-]+)$", path)
+        found = re.search(r"/call/(?:v2/|(?!v2/))[a-z0-9_]+/([A-Za-z0-9_-]+)$", path)
         if path.endswith("/queue/data"):
             known = query_value(query, "session_hash") in queue.pending_messages_per_session
-        elif found and not path.endswith(tuple(f"/call/v2/{name}" for name in NAMED)):
+        elif found:
             known = found[1] in queue.event_ids_to_events or found[1] in queue.pending_messages_per_session
             known = known or any(found[1] in events for events in queue.pending_event_ids_session.values())
         else:
@@ -216,6 +229,11 @@ class Answer:
         await self._begin({**self._start, "headers": headers})
         await self._send({"type": "http.response.body", "body": self.body})
 
+    async def end(self) -> None:
+        """Say no more, in the middle of a stream."""
+        if self._is_begun:
+            await self._send({"type": "http.response.body", "body": b""})
+
     async def refuse(self, refusal: RefusalError) -> None:
         """Tell why nothing comes, in the words of Gradio's clients; not in the middle of something else."""
         after = [] if refusal.retry_after is None else [(b"retry-after", str(refusal.retry_after).encode())]
@@ -229,6 +247,12 @@ class Answer:
         kind = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self._begin({"type": "http.response.start", "status": status, "headers": kind + (headers or [])})
         await self._send({"type": "http.response.body", "body": body})
+
+    async def give(self, headers: list[tuple[bytes, bytes]], body: bytes, method: str) -> None:
+        """A file; nothing but its headers for HEAD."""
+        length = (b"content-length", str(len(body)).encode())
+        await self._begin({"type": "http.response.start", "status": 200, "headers": [*headers, length]})
+        await self._send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
     async def _begin(self, message: Message) -> None:
         self._is_begun = True

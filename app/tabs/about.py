@@ -8,31 +8,22 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import torch
 
-from app.charts import cost_chart
-from app.page_context import QUIET, PageContext, Updates
+from app.bundle import host
+from app.charts import DATASETS
 from app.service import CACHE_BYTES, MAX_SHORT_SIDE
 from app.temporary import UPLOAD_SECONDS
-from sifa_core import __version__, paper
+from sifa_core import __version__
 from sifa_core.data import Limits
 from sifa_core.models import ModelInfo, VideoModel
 from sifa_core.ops import backend
 from sifa_core.paths import ASSETS, CHECKPOINTS
 
-DATASETS = {
-    "kinetics400": "Kinetics-400",
-    "kinetics600": "Kinetics-600",
-    "something_v1": "Something-Something V1",
-    "something_v2": "Something-Something V2",
-}
-QUEUE: dict[str, Any] = {"concurrency_id": "charts", "concurrency_limit": 4}
 BACKENDS = {
     "cpu": "C++ for this processor, built by the machine's own compiler",
     "cuda": "CUDA C++, compiled on this machine for its GPU",
@@ -49,9 +40,8 @@ STATUS = {
 }
 
 
-def build(context: PageContext, tab: gr.Tab) -> None:
+def build(model: VideoModel) -> None:
     """Fill the tab."""
-    model = context.service.model
     card = model_card(model.info)
     with gr.Column(elem_id="about"):
         with gr.Row(elem_classes="about-top"):
@@ -67,24 +57,8 @@ def build(context: PageContext, tab: gr.Tab) -> None:
                 "sets on many GPUs. The model on this page is a small one, trained on other clips for other classes; "
                 "its figures cannot be compared with these, so it is not among them.</p>"
             )
-            dataset = gr.Radio(
-                [(title, name) for name, title in DATASETS.items()],
-                value="kinetics400",
-                label="Data set",
-                show_label=False,
-                container=False,
-                elem_id="about-dataset",
-            )
-            chart = gr.Plot(show_label=False, elem_id="about-chart")
+            host("costs", value=list(DATASETS.items()))
         gr.HTML(licences(), elem_classes="panel")
-
-    @context.guard
-    def draw(name: str) -> Iterator[Updates]:
-        rows = paper.results(name)
-        yield {chart: cost_chart(rows, f"{DATASETS[name]}, Table {rows[0].table} of the paper")}
-
-    tab.select(draw, dataset, [chart, context.notice], **QUEUE, **QUIET)
-    dataset.change(draw, dataset, [chart, context.notice], **QUEUE, **QUIET)
 
 
 def about_model(model: VideoModel) -> str:

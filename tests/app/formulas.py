@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from latex2mathml.converter import convert
 
-from app.tabs import lessons
+TABS = Path(__file__).parents[2] / "web" / "src" / "tabs"
+PATH = TABS / "formulas.js"
 
-PATH = Path(lessons.__file__).parent / "formulas.js"
+
+def words() -> dict[str, Any]:
+    """The lessons, and the symbols that rows of numbers are named by."""
+    found: dict[str, Any] = json.loads((TABS / "lessons.json").read_text(encoding="utf-8"))
+    return found
 
 
 def script() -> str:
-    """What formulas.js holds: a line for each formula and symbol of lessons.py."""
-    display = {lesson.formula: "block" for lesson in lessons.LESSONS}
-    symbols = [latex for lesson in lessons.LESSONS for latex, _ in lesson.symbols]
-    for latex in [*symbols, *(latex for latex, _ in lessons.SYMBOLS.values())]:
+    """What formulas.js holds: a line for each formula and symbol of lessons.json."""
+    lessons, named = words()["lessons"], words()["symbols"]
+    display = {lesson["formula"]: "block" for lesson in lessons}
+    symbols = [latex for lesson in lessons for latex, _ in lesson["symbols"]]
+    for latex in [*symbols, *(latex for latex, _ in named.values())]:
         display.setdefault(latex, "inline")
     lines = [f"  {json.dumps(latex)}: {json.dumps(convert(latex, display=how))},\n" for latex, how in display.items()]
-    head = "/** MathML of the formulas in lessons.py, by their LaTeX; made by `make formulas`. */\n"
-    return f"{head}const FORMULAS = {{\n{''.join(lines)}}};\n"
+    head = "/** MathML of the formulas in lessons.json, by their LaTeX; made by `make formulas`. */\n"
+    return f"{head}export const FORMULAS = {{\n{''.join(lines)}}};\n"
 
 
 if __name__ == "__main__":

@@ -42,14 +42,12 @@ def _fields(page: gr.Blocks, source: random.Random, body: Body) -> dict[str, Any
     """A right body, of which a part is then spoilt."""
     number = source.choice(list(page.fns))
     return {
-        "data": [value(source) for _ in page.fns[number].inputs] if body is not Body.LAYER else value(source),
+        "data": [value(source) for _ in page.fns[number].inputs],
         "fn_index": number,
         "session_hash": "odd",
         "event_id": "odd",
         "event_data": value(source),
         "trigger_id": source.choice([None, 3, value(source)]),
-        "component_id": source.choice(list(page.blocks)),
-        "fn_name": source.choice(["layer_arrays", "postprocess", "__init__", value(source)]),
         "example": value(source),
         "top": value(source),
     }
@@ -87,7 +85,7 @@ def _form(source: random.Random) -> bytes:
 
 def _path(route: Route, source: random.Random) -> str:
     session = source.choice(["odd", "x" * 64, "x" * 65, "%00", "..", "ä"])
-    path = route.path.replace(SESSION, session).replace("[a-z0-9_]{1,40}", source.choice(["predict", "explain", "x"]))
+    path = route.path.replace(SESSION, session).replace("[a-z0-9_]{1,40}", source.choice(["predict", "layer", "x"]))
     path = path.replace("(assets|static|svelte)", "assets").replace(
         "[A-Za-z0-9_./@+-]+", source.choice(["x.js", "a/b"])
     )

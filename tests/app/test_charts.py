@@ -10,7 +10,6 @@ import plotly.graph_objects as go
 import pytest
 
 from app import charts
-from app.charts_panel import draw_charts
 from sifa_core import Analysis, paper
 
 NASTY = "${7*7} <b>bold</b> <img src=x onerror=alert(1)> & שלום"
@@ -18,7 +17,7 @@ NASTY = "${7*7} <b>bold</b> <img src=x onerror=alert(1)> & שלום"
 
 @pytest.fixture(scope="module")
 def figures(analysis: Analysis) -> dict[str, go.Figure]:
-    return draw_charts(analysis, analysis.select((1, 20, 30), "res4.1", 2))
+    return charts.query_charts(analysis, analysis.select((1, 20, 30), "res4.1", 2))
 
 
 def test_weights_are_those_of_the_points(analysis: Analysis, figures: dict[str, go.Figure]) -> None:
@@ -50,7 +49,7 @@ def test_motion_over_time_is_read_at_the_query(analysis: Analysis, figures: dict
     np.testing.assert_allclose(drawn["mean"], maps.mean((1, 2)), rtol=1e-6)
     np.testing.assert_allclose(drawn["largest"], maps.max((1, 2)), rtol=1e-6)
     cell = analysis.grid("res4.1").to_pixels(np.array([2.0, 1.0]))
-    at_cell = draw_charts(analysis, analysis.select((1, *map(float, cell)), "res4.1", 1))["motion"]
+    at_cell = charts.query_charts(analysis, analysis.select((1, *map(float, cell)), "res4.1", 1))["motion"]
     np.testing.assert_allclose(
         {trace.name: trace.y for trace in at_cell.data}["at the query"], maps[:, 1, 2], rtol=1e-6
     )
@@ -64,7 +63,7 @@ def test_predictions(analysis: Analysis, figures: dict[str, go.Figure]) -> None:
 
 def test_an_untrained_model_has_no_predictions(analysis: Analysis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis, "info", replace(analysis.info, status="untrained"))
-    assert "predictions" not in draw_charts(analysis, analysis.select())
+    assert "predictions" not in charts.query_charts(analysis, analysis.select())
 
 
 def test_labels_are_text() -> None:

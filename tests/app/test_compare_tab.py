@@ -14,9 +14,9 @@ from app import models
 from app.cache import footprint
 from app.models import MAIN, MOST_LOADED, REGULAR, ModelPool, UnknownModelError, check_exists
 from app.service import EvictedError, Service
-from app.tabs.compare import START, prediction_rows, same_clip, shown_keys, wanted_keys
+from app.tabs.compare import prediction_rows
 from sifa_core import Analysis, Clip, analyze
-from sifa_core.errors import CheckpointError, QueryError, UnknownNameError
+from sifa_core.errors import CheckpointError, UnknownNameError
 from sifa_core.explain.studies.ablation import without_offsets
 from sifa_core.inference import public_predictions
 from sifa_core.models import VideoModel
@@ -110,21 +110,3 @@ def test_rows_hold_the_best_of_both_and_their_difference(analysis: Analysis) -> 
     assert by_label[label]["difference"] == pytest.approx(0.05 - probability)
     assert len(rows) == 6
     assert prediction_rows(one, None) is None
-
-
-def test_what_a_browser_says_it_shows_is_checked() -> None:
-    known = {MAIN: "", REGULAR: "", "other-1": ""}
-    assert same_clip({"shown": ["abc", MAIN, REGULAR]}, "abc")
-    assert shown_keys({"shown": ["abc", "other-1", MAIN]}, known) == ("other-1", MAIN)
-    for wrong in ({}, {"shown": 3}, {"shown": []}, {"shown": ["abc"]}, {"shown": ["abc", "x", MAIN]}):
-        assert shown_keys(wrong, known) == START
-    for wrong in ({}, {"shown": None}, {"shown": [""]}):
-        assert not same_clip(wrong, "abc")
-
-
-def test_a_choice_names_a_model_for_each_side() -> None:
-    assert wanted_keys({}) is wanted_keys({"wanted": None}) is None
-    assert wanted_keys({"wanted": [MAIN, "other-1"]}) == (MAIN, "other-1")
-    for wrong in (3, [], [MAIN], [MAIN, 3], [MAIN] * 3, {MAIN: MAIN}):
-        with pytest.raises(QueryError, match="a model for each side"):
-            wanted_keys({"wanted": wrong})

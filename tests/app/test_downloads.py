@@ -12,6 +12,7 @@ import pytest
 
 from app.downloads import KINDS, file_name, pack
 from sifa_core import Analysis, Clip, analyze
+from sifa_core.errors import QueryError
 from sifa_core.models import VideoModel
 
 STARTS = {
@@ -39,9 +40,9 @@ def test_pack_holds_the_file_and_leaves_none(
         assert json.loads(content)["query"] == {"t": 1, "x": 20, "y": 30, "layer": analysis.layers[0], "levels": 1}
 
 
-def test_the_same_file_twice_is_two_answers(analysis: Analysis) -> None:
-    selection = analysis.select()
-    assert pack(analysis, selection, "json") != pack(analysis, selection, "json")
+def test_an_unknown_kind_is_told(analysis: Analysis) -> None:
+    with pytest.raises(QueryError, match="no file of the kind 'exe'"):
+        pack(analysis, analysis.select(), "exe")
 
 
 @pytest.mark.parametrize(

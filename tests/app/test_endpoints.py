@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import urllib.request
 from collections.abc import Iterator
@@ -90,7 +91,7 @@ def test_timeline_gives_the_models_own_numbers(client: Client, page: Served) -> 
 
 
 def test_the_guide_s_code_runs(page: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = (code for code in blocks(ROOT / "docs" / "api.md", "python") if NEEDS_A_SERVER in code)
+    code = "".join(code for code in blocks(ROOT / "docs" / "api.md", "python") if NEEDS_A_SERVER in code)
     assert "http://127.0.0.1:7860" in code
     shutil.copy(CLIP, tmp_path / "clip.mp4")
     monkeypatch.chdir(tmp_path)
@@ -99,6 +100,27 @@ def test_the_guide_s_code_runs(page: Served, tmp_path: Path, monkeypatch: pytest
     assert len(found["moments"]["moments"]) == 8
     assert found["numbers"]["query"] == {"t": 1, "x": 60, "y": 40, "layer": "res4.1", "levels": 2}
     assert len(found["numbers"]["sampling_points"]["selected"]["points"]) == 81
+    asked = set(re.findall(r'api_name="/(\w+)"', code))
+    assert asked == set(endpoints(page)), "each has an example"
+    assert found["lesson"]["choice"] == {"t": 1, "x": 60, "y": 40, "layer": "res4.1", "levels": 2}
+    assert found["file"]["type"] == "image/png"
+    assert found["verdict"]["headline"]
+
+
+def test_the_guide_s_plain_requests_are_answered(page: Served) -> None:
+    guide = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    (asked,) = re.findall(r"curl -s http://127.0.0.1:7860/(\S+) -H \S+ \S+ -d '([^']+)'", guide)
+    (fetched,) = re.findall(r"curl -s http://127.0.0.1:7860/(\S+)/EVENT_ID", guide)
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(page.address + asked[0], asked[1].encode(), headers)
+    with urllib.request.urlopen(request, timeout=60) as response:
+        event = json.load(response)["event_id"]
+    with urllib.request.urlopen(f"{page.address}{fetched}/{event}", timeout=60) as response:
+        assert "event: complete" in response.read().decode()
+
+
+def endpoints(page: Served) -> list[str]:
+    return [str(each.api_name) for each in page.page.fns.values() if each.api_visibility == "public"]
 
 
 def test_explain_fills_in_what_is_left_out(client: Client) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from app import fragments
-from app.examples import SHOWS, find_examples, remark
-from sifa_core import Analysis
+from app.examples import SHOWS, find_examples, gallery, remark
 from sifa_core.data.motion15 import LABELS
 from sifa_core.models import VideoModel
 from sifa_core.paths import EXAMPLE_CLIPS
@@ -26,9 +26,9 @@ def test_of_every_example_it_is_known_what_it_shows() -> None:
         (
             "cockatoo_approaches_camera",
             "object moves left",
-            "this clip shows “object comes closer”: the network says “object moves left” and is wrong here",
+            "This clip shows “object comes closer”: the network says “object moves left” and is wrong here.",
         ),
-        ("earth_rotates", "still", "none of the network’s classes fits this clip; it says “still”"),
+        ("earth_rotates", "still", "None of the network’s classes fits this clip; it says “still”."),
         ("somebody's own", "still", ""),
     ],
 )
@@ -39,7 +39,9 @@ def test_a_remark_only_where_it_is_needed(model: VideoModel, name: str, said: st
     assert remark(name, replace(known, labels=("a", "b")), [("a", 0.9)]) == "", "classes of another data set"
 
 
-def test_a_remark_is_a_sentence_and_text(analysis: Analysis) -> None:
-    html = fragments.clip_facts(analysis.clip, "it says <b>")
-    assert '<span class="remark">It says &lt;b&gt;.</span>' in html
-    assert "remark" not in fragments.clip_facts(analysis.clip)
+def test_the_gallery_leaves_out_what_cannot_be_read(tmp_path: Path) -> None:
+    shutil.copy(EXAMPLE_CLIPS / "earth_rotates.mp4", tmp_path)
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    (shown,) = gallery(find_examples(tmp_path).values())
+    assert (shown["name"], shown["title"]) == ("earth_rotates", "Earth rotates")
+    assert shown["thumbnail"].startswith("data:image/jpeg;base64,")

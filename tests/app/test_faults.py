@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import json
@@ -21,8 +22,10 @@ import gradio as gr
 import gradio.route_utils
 import httpx
 import pytest
+from starlette.exceptions import HTTPException
 
 from app.gate import stream
+from app.gate.gate import Gate
 from app.gate.leftovers import UNCLAIMED_SECONDS, Leftovers
 from app.main import ROOT
 from app.server import AddressError, launch
@@ -211,6 +214,28 @@ def test_answers_that_nobody_fetches_are_dropped(page: Served, monkeypatch: pyte
     assert "gone" not in queue.pending_messages_per_session
     assert "gone" not in queue.pending_event_ids_session
     assert "Nothing is waiting here under this name." in busy.answer("gone")
+
+
+def test_a_stream_whose_session_has_gone_ends_without_a_word(page: Served, caplog: pytest.LogCaptureFixture) -> None:
+    """As of a session with two of them, when the browser has left one."""
+
+    async def gradio(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+        raise RuntimeError("Caught handled exception, but response already started.") from HTTPException(404)
+
+    sent: list[Any] = []
+
+    async def ask() -> None:
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/gradio_api/heartbeat/x", "query_string": b"", "headers": []}
+        await Gate(gradio, page.page, page.gate)(scope, lambda: asyncio.sleep(0), send)
+
+    asyncio.run(ask())
+    assert [message.get("more_body", False) for message in sent] == [False, True, False]
+    assert "failed" not in caplog.text
 
 
 def test_a_session_holds_nothing_that_the_page_has_shown(page: Served) -> None:

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
 
-import gradio as gr
 import numpy as np
 import pytest
 
-from app import fragments
-from app.page_context import PageContext, Updates
-from app.service import Service
 from app.tabs import learn
-from app.tabs.lessons import LESSONS, SYMBOLS
 from sifa_core import Analysis
 from sifa_core.explain.studies.equations import explain_equations
 from tests.app import formulas
@@ -25,7 +18,7 @@ from tests.app import formulas
 def test_the_lesson_holds_the_numbers_of_the_equations(analysis: Analysis, layer: str) -> None:
     selection = analysis.select((1, 20, 30), layer, 1)
     steps = explain_equations(analysis, selection.query, layer)
-    value = json.loads(json.dumps(learn.lesson(analysis, selection, steps), allow_nan=False))
+    value = json.loads(json.dumps(learn.lesson_of(analysis, selection, steps), allow_nan=False))
     assert value["choice"] == {"t": 1, "x": 20, "y": 30, "layer": layer, "levels": 1}
     assert value["cell"] == list(steps.cell)
     assert value["frames"] == [1, 2]
@@ -50,7 +43,7 @@ def test_the_lesson_holds_the_numbers_of_the_equations(analysis: Analysis, layer
 
 def test_the_last_frame_is_compared_with_itself(analysis: Analysis) -> None:
     selection = analysis.select((3, 20, 30), "res4.1", 1)
-    value = learn.lesson(analysis, selection, explain_equations(analysis, selection.query, "res4.1"))
+    value = learn.lesson_of(analysis, selection, explain_equations(analysis, selection.query, "res4.1"))
     assert value["frames"] == [3, 3]
     assert set(value["features"]["change"]["difference"]) == {0.0}
 
@@ -60,53 +53,14 @@ def test_numbers_that_json_lacks_are_left_out() -> None:
 
 
 def test_seven_lessons_with_words_for_every_symbol() -> None:
-    assert [lesson.number for lesson in LESSONS] == [1, 2, 3, 4, 5, 6, 7]
-    for lesson in LESSONS:
-        assert lesson.title
-        assert all(meaning for _, meaning in lesson.symbols)
+    lessons = formulas.words()["lessons"]
+    assert [lesson["number"] for lesson in lessons] == [1, 2, 3, 4, 5, 6, 7]
+    for lesson in lessons:
+        assert lesson["title"]
+        assert all(meaning for _, meaning in lesson["symbols"])
 
 
 def test_formulas_are_typeset_from_their_latex() -> None:
-    assert formulas.PATH.read_text(encoding="utf-8") == formulas.script(), "lessons.py has changed: run make formulas"
-    names = set(re.findall(r'named\("(\w+)"', (learn.FOLDER / "learn_steps.js").read_text(encoding="utf-8")))
-    assert names == set(SYMBOLS)
-
-
-@pytest.fixture
-def tab(service: Service) -> gr.Blocks:
-    """A page with nothing but the tab."""
-    with gr.Blocks() as page, gr.Tabs() as tabs, gr.Tab("Learn") as space:
-        learn.build(PageContext(service, gr.State(""), gr.JSON(), gr.HTML(), tabs), space)
-    return page
-
-
-def handler(tab: gr.Blocks, name: str) -> Callable[..., Iterator[Updates]]:
-    found: Any = next(each.fn for each in tab.fns.values() if each.name == name)
-    return found
-
-
-def test_what_is_asked_meanwhile_waits_and_is_read_in_its_turn(tab: gr.Blocks) -> None:
-    modes = {each.name: (each.trigger_mode, bool(each.js)) for each in tab.fns.values()}
-    for name in ("open_lesson", "another_place", "switch_off"):
-        assert modes[name] == ("always_last", True)
-
-
-def test_a_switch_that_fails_says_which(tab: gr.Blocks) -> None:
-    request = {"part": "offsets", "here": True, "choice": None}
-    failed, said = handler(tab, "switch_off")("no-such-token", request)
-    (value,) = failed.values()
-    assert (value["kind"], value["part"], value["here"]) == ("failed", "offsets", True)
-    assert "open it again" in next(iter(said.values()))
-
-
-def test_a_switch_is_answered(tab: gr.Blocks, service: Service) -> None:
-    token = service.open_example("earth_rotates")
-    switch_off = handler(tab, "switch_off")
-    (answer,) = switch_off(token, {"part": "offsets", "here": False, "choice": None})
-    value = next(iter(answer.values()))
-    assert (value["kind"], value["part"], value["here"]) == ("switched off", "offsets", False)
-    assert value["moved"] > 0
-    (nothing,) = switch_off(token, None)
-    assert list(nothing.values()) == [gr.skip()], "it was switched on again meanwhile"
-    (told,) = switch_off(token, {"part": 7})
-    assert list(told.values()) == [fragments.failure("A switch holds the part that is to be switched off.")]
+    assert formulas.PATH.read_text(encoding="utf-8") == formulas.script(), "lessons.json has changed: run make formulas"
+    names = set(re.findall(r'named\("(\w+)"', (formulas.TABS / "learn_steps.js").read_text(encoding="utf-8")))
+    assert names == set(formulas.words()["symbols"])

@@ -1,4 +1,4 @@
-"""The Offsets tab's numbers are the analysis' numbers, and its words are text whatever labels say."""
+"""The Offsets tab's numbers are the analysis' numbers."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import gradio as gr
 import numpy as np
 import pytest
 
 from app.charts import direction_rose, length_histogram
-from app.page_context import PageContext
 from app.service import Service
-from app.tabs import offsets
-from app.tabs.offset_controls import cards_of, control_cards
-from app.tabs.offsets import diagnostics_list, offsets_view, place_of
+from app.tabs.offset_controls import cards_of
+from app.tabs.offsets import findings, matrix_of
 from sifa_core import Analysis, Clip, analyze, create_model
 from sifa_core.errors import QueryError
 from sifa_core.explain.studies.controls import run_controls
 from sifa_core.explain.studies.diagnostics import FAULT, NOTE, Diagnostic
 from sifa_core.explain.studies.offset_matrix import moves_points
 
-NASTY = '<img src=x onerror="alert(1)">${7*7}'
+
+def told(found: list[Diagnostic], with_offsets: bool) -> str:
+    return " ".join(each["sentence"] for each in findings(found, with_offsets))
 
 
 @pytest.fixture(scope="module")
 def matrix(analysis: Analysis) -> dict[str, Any]:
-    value: dict[str, Any] = offsets_view(analysis)["matrix"]
+    value: dict[str, Any] = matrix_of(analysis)
     return value
 
 
@@ -79,74 +78,30 @@ def test_charts_are_of_the_layer_and_frame(analysis: Analysis) -> None:
             direction_rose(analysis, layer, t)
 
 
-def test_the_viewers_place_is_taken_if_it_exists(analysis: Analysis) -> None:
-    own = analysis.select()
-    assert place_of(analysis, {"layer": "res4.0", "t": 2}) == ("res4.0", 2)
-    for wrong in (None, "res4.0", {"layer": "x", "t": 0}, {"layer": "res4.0", "t": 77}, {"layer": ["a"], "t": {}}):
-        assert place_of(analysis, wrong) == (own.layer, own.query[0])
-
-
 def test_cards_say_what_became_of_the_prediction(analysis: Analysis) -> None:
     control = next(run_controls(analysis))
-    cards = cards_of(analysis)[:2]
-    html = control_cards(cards, is_trained=True)
-    assert html.count('<section class="card">') == 2
-    assert html.count('<img src="data:image/jpeg') == 2 * analysis.num_frames
-    assert f"{100 * analysis.predictions[0][1]:.0f} %" in html
-    assert f"{abs(round(100 * control.change))} points" in html
-    assert control.verdict in html
-    hidden = control_cards(cards, is_trained=False)
-    assert " points" not in hidden
-    assert analysis.predictions[0][0] not in hidden
-    assert "untrained" in hidden
-
-
-def test_labels_and_sentences_are_text(analysis: Analysis) -> None:
-    card = cards_of(analysis)[0] | {
-        "predictions": [{"label": NASTY, "probability": 0.5}],
-        "label": NASTY,
-        "change": 0.1,
-    }
-    assert "<img src=x" not in control_cards([card], is_trained=True)
-    fault = Diagnostic("dead_offsets", FAULT, (NASTY,), NASTY, NASTY)
-    assert "<img" not in diagnostics_list([fault], True)
+    original, first = cards_of(analysis)[:2]
+    assert (original["change"], original["verdict"]) == (None, "")
+    assert len(original["pictures"]) == analysis.num_frames
+    label, probability = analysis.predictions[0]
+    assert original["predictions"][0] == {"label": label, "probability": probability} | original["predictions"][0]
+    assert (first["change"], first["verdict"], first["label"]) == (control.change, control.verdict, label)
 
 
 def test_the_diagnostics_say_so_if_there_is_no_fault() -> None:
     fault = Diagnostic("dead_offsets", FAULT, ("res3.0",), "They are dead.", "Train them.")
-    assert "No fault" in diagnostics_list([], True)
-    assert "No fault" in diagnostics_list([replace(fault, severity=NOTE, kind="astray")], True)
-    assert "No fault" not in diagnostics_list([replace(fault, severity=NOTE)], True), (
-        "untrained offsets are not alive either"
-    )
-    told = diagnostics_list([fault], True)
-    assert "No fault" not in told
-    assert 'class="fault"' in told
-    assert "They are dead." in told
+    assert "No fault" in told([], True)
+    assert "No fault" in told([replace(fault, severity=NOTE, kind="astray")], True)
+    assert "No fault" not in told([replace(fault, severity=NOTE)], True), "untrained offsets are not alive either"
+    assert findings([fault], True) == [{"kind": "fault", "sentence": "They are dead.", "advice": "Train them."}]
 
 
 def test_offsets_are_called_alive_where_there_are_any(analysis: Analysis, make_clip: Callable[..., Clip]) -> None:
     regular = analyze(create_model("sifa_net_tiny", temporal="sifa_r"), make_clip())
     assert moves_points(analysis)
     assert not moves_points(regular)
-    assert "Offsets are alive" in diagnostics_list([], True)
-    assert "ffsets" not in diagnostics_list([], False)
-
-
-def test_every_event_of_the_tab_waits_for_its_turn_and_is_forgotten(service: Service) -> None:
-    with gr.Blocks() as page, gr.Tabs() as tabs, gr.Tab("Offsets") as space:
-        offsets.build(PageContext(service, gr.State(""), gr.JSON(), gr.HTML(), tabs), space)
-    events = [each for each in page.fns.values() if each.name in ("opened", "another_clip", "choose")]
-    assert [each.trigger_mode for each in events] == ["always_last"] * 3
-    for event in events:
-        (after,) = [each for each in page.fns.values() if each.trigger_after == event._id]
-        assert {each.elem_id for each in after.inputs} >= {
-            "offset-matrix",
-            "offset-lengths",
-            "offset-directions",
-            "offset-controls",
-        }
-        assert after.outputs == []
+    assert "Offsets are alive" in told([], True)
+    assert "ffsets" not in told([], False)
 
 
 def test_what_is_computed_is_stored_and_counted(service: Service) -> None:

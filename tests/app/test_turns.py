@@ -88,13 +88,8 @@ def test_bounds_by_session_address_and_server(busy: Callable[..., Any]) -> None:
             assert full.status_code == 429
             assert full.json()["detail"].startswith("The server is busy: 6 requests wait, yours would be number 7;")
             assert int(full.headers["retry-after"]) >= 1
-            (opening,) = {
-                number
-                for number, one in page.page.fns.items()
-                if one.concurrency_id == "examples" and one.targets[0][1] == "load"
-            }
-            inputs = [None] * len(page.page.fns[opening].inputs)
-            body = {"data": inputs, "fn_index": opening, "session_hash": "g"}
+            (opening,) = (number for number, one in page.page.fns.items() if one.api_name == "open_example")
+            body = {"data": ["earth_rotates"], "fn_index": opening, "session_hash": "g"}
             join = f"{page.address}gradio_api/queue/join"
             headers = {"x-forwarded-for": "4.4.4.4"}
             assert httpx.post(join, json=body, headers=headers).status_code == 200, "examples answer while it is full"

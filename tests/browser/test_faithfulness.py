@@ -14,7 +14,7 @@ ANSWER = "#believe-verdict .verdict"
 def test_an_answer_with_curves_that_goes_with_its_clip(visit: Callable[..., Page], address: str) -> None:
     page = visit(address)
     wait_for_viewer(page)
-    page.locator("#believe > button").click()
+    page.locator("#believe summary").click()
     page.locator("#believe-start").click()
     expect(page.locator(ANSWER)).to_be_visible()
     words = page.locator(ANSWER).inner_text()
@@ -34,7 +34,7 @@ def test_an_answer_about_the_clip_before_never_comes(visit: Callable[..., Page],
     page = visit(address)
     wait_for_viewer(page)
     open_example(page, "person_jumping_jacks")  # no test has asked about it, so the answer takes a while
-    page.locator("#believe > button").click()
+    page.locator("#believe summary").click()
     page.locator("#believe-start").click()
     expect(page.locator("#believe-verdict .busy")).to_be_visible()
     open_example(page, "earth_rotates")

@@ -21,12 +21,13 @@ def test_layers_are_fetched_when_first_needed(
     serve: Callable[..., str], visit: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The size that is too large is set low here: what would exceed the real one takes seconds to analyse."""
-    monkeypatch.setattr("app.explorer.light_payload", functools.partial(light_payload, largest=1000))
+    monkeypatch.setattr("app.questions.light_payload", functools.partial(light_payload, largest=1000))
     address = serve(create_model("sifa_net_tiny", layers=(1, 3, 6, 1), width=16).eval())
     page = visit(address)
     fetched: list[str] = []
-    page.on("request", lambda asked: fetched.append(asked.url) if "component_server" in asked.url else None)
+    page.on("request", lambda asked: fetched.append(asked.url) if "queue/join" in asked.url else None)
     wait_for_viewer(page)
+    fetched.clear()
     first = state(page)["layer"]
     names = page.locator("#explorer .layer-group select option").evaluate_all("(all) => all.map(({value}) => value)")
     shown = names.index(first)

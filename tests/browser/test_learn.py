@@ -200,7 +200,7 @@ def test_charts_follow_the_query_and_hovering_asks_for_nothing(
     page = visit(address, size)
     wait_for_viewer(page)
     page.evaluate(f"{VIEWER}.viewer.setState({ASKED})")
-    page.locator("#charts > button").click()
+    page.locator("#charts summary").click()
     first = page.locator("#chart-matrix .heatmap-label").first
     expect(first).to_be_visible(timeout=PLOTLY)
     expect(page.locator("#chart-predictions text").filter(has_text="<img src=x").first).to_be_visible()

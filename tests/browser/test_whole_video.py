@@ -13,7 +13,7 @@ def test_another_moment_is_shown_and_a_link_brings_it_back(visit: Callable[..., 
     page = visit(address)
     wait_for_viewer(page)
     open_example(page, "person_jumping_jacks")
-    page.locator("#whole-video > button").click()
+    page.locator("#whole-video summary").click()
     expect(page.locator("#timeline .legendtext")).to_have_count(4)
     start, stride = page.locator("#window-start input"), page.locator("#window-stride input")
     expect(start).not_to_have_value("0.2")

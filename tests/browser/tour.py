@@ -113,7 +113,7 @@ def rest(page: Page) -> None:
 
 def open_charts(page: Page) -> None:
     """Unfold the charts below the viewer."""
-    page.locator("#charts > button").click()
+    page.locator("#charts summary").click()
     page.locator("#chart-motion .scatterlayer .trace").first.wait_for(timeout=PATIENCE)
     page.locator("#charts").scroll_into_view_if_needed()
     rest(page)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[2] / "web" / "tests"
 
 
 def find_node() -> str | None:
@@ -23,7 +23,7 @@ def test_javascript_units() -> None:
     node = find_node()
     if node is None:
         pytest.skip("node is not installed")
-    files = sorted(str(path) for path in FOLDER.glob("*.test.mjs"))
+    files = sorted(str(path) for path in FOLDER.glob("*.test.js"))
     assert files
     result = subprocess.run(
         [node, "--test", "--test-reporter=tap", *files], capture_output=True, text=True, timeout=60, check=False

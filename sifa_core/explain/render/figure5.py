@@ -1,6 +1,6 @@
 """The paper's Figure 5 for one query, as a picture or as vectors: frame t | attention on t+1 | motion | class evidence.
 
-The viewer draws the same figure (viewer/figure5.js): the same titles, boxes, lines, colours and scales.
+The viewer draws the same figure (web/src/viewer/figure5.js): the same titles, boxes, lines, colours and scales.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -25,14 +25,15 @@ from sifa_core.explain.class_evidence import METHOD_TITLES
 from sifa_core.explain.maps import Box, enlarge, normalise, salient_box
 from sifa_core.explain.points import SamplingPoints
 from sifa_core.explain.render.facts import provenance
+from sifa_core.explain.viewer.theme import BOX_COLOUR, LINK_COLOUR, QUERY_COLOUR, colour_table
 
-QUERY_COLOUR = "#3ddc78"
-LINK_COLOUR = "#b45cff"
-BOX_COLOUR = "#ef4444"
-WEIGHT_MAP, MOTION_MAP, SALIENCY_MAP, EVIDENCE_MAP = "inferno", "viridis", "cividis", "plasma"
-"""One map per quantity, the same as in the viewer (viewer/colour_maps.js)."""
 PANEL_INCHES = 4.0
 DPI = 110
+
+
+def colour_map(quantity: str) -> ListedColormap:
+    """The colours of weights, motion, saliency or evidence for matplotlib."""
+    return ListedColormap(colour_table(quantity) / 255, quantity)
 
 
 def compose(analysis: Analysis, selection: Selection) -> Figure:
@@ -53,13 +54,13 @@ def compose(analysis: Analysis, selection: Selection) -> Figure:
     _mark_query(pictures[0], x, y)
     picture = analysis.frame(points.frame)
     weights = _draw_attention(pictures[1], picture, points, f"Attention on frame {points.frame}")
-    colours = SALIENCY_MAP if selection.paper else MOTION_MAP
+    colours = colour_map("saliency" if selection.paper else "motion")
     title = f"Motion saliency (Eq. 5), {layer}" if selection.paper else "Motion"
     moving = _draw_heat(pictures[2], picture, motion, colours, title)
     if box := salient_box(cells, analysis.clip.height, analysis.clip.width):
         _draw_box(pictures[2], box)
     evident = _draw_heat(
-        pictures[3], picture, evidence[points.frame], EVIDENCE_MAP, _evidence_title(analysis, selection)
+        pictures[3], picture, evidence[points.frame], colour_map("evidence"), _evidence_title(analysis, selection)
     )
     scales[0].set_axis_off()
     labels = ["attention weight", "0 to 1 over the frame", "0 to 1 over the clip"]
@@ -133,7 +134,7 @@ def _draw_attention(axes: Axes, picture: NDArray[np.uint8], points: SamplingPoin
         points.points[order, 1],
         c=points.weights[order],
         s=18 + 70 * fraction[order],
-        cmap=WEIGHT_MAP,
+        cmap=colour_map("weights"),
         norm=Normalize(low, high if high > low else low + 1e-6),
         edgecolors="white",
         linewidths=0.6,
@@ -144,7 +145,7 @@ def _draw_attention(axes: Axes, picture: NDArray[np.uint8], points: SamplingPoin
 
 
 def _draw_heat(
-    axes: Axes, picture: NDArray[np.uint8], values: NDArray[np.float32], colours: str, title: str
+    axes: Axes, picture: NDArray[np.uint8], values: NDArray[np.float32], colours: ListedColormap, title: str
 ) -> ScalarMappable:
     _show(axes, np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2).astype(np.uint8), title)
     axes.imshow(values, cmap=colours, vmin=0, vmax=1, alpha=0.25 + 0.5 * values)  # the picture shows where little is

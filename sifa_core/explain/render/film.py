@@ -18,8 +18,8 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from sifa_core.explain.analysis import Analysis, Selection
 from sifa_core.explain.render.facts import provenance
-from sifa_core.explain.render.figure5 import LINK_COLOUR, QUERY_COLOUR, WEIGHT_MAP
 from sifa_core.explain.studies.trail import TrailStep, trail
+from sifa_core.explain.viewer.theme import LINK_COLOUR, QUERY_COLOUR, colour_table
 
 Picture = NDArray[np.uint8]
 
@@ -95,8 +95,8 @@ def _palette(pictures: list[Image.Image]) -> Image.Image:
 
 def _weight_colours(count: int) -> list[tuple[int, int, int]]:
     """Colours of the weights, RGB, from the smallest to the largest."""
-    colours = matplotlib.colormaps[WEIGHT_MAP](np.linspace(0, 1, count))[:, :3]
-    return [(red, green, blue) for red, green, blue in (255 * colours).round().astype(int).tolist()]
+    table = colour_table("weights")
+    return [(red, green, blue) for red, green, blue in table[np.linspace(0, 255, count).round().astype(int)].tolist()]
 
 
 class _Painter:

@@ -22,8 +22,8 @@ def html(analysis: Analysis, selection: Selection) -> bytes:
 
 def page_html(payload: dict[str, Any]) -> str:
     """The page of a payload."""
-    script = f"\n{viewer.viewer_script('page.js')}sifaViewer.startPage(document);\n"
-    styles = f"\n{viewer.read('page.css')}\n{viewer.viewer_styles()}\n"
+    script = f"\n{viewer.viewer_script()}sifaViewer.startPage(document);\n"
+    styles = f"\n{viewer.page_styles()}\n"
     parts = {
         "policy": (
             f"default-src 'none'; img-src data: blob:; script-src '{_source(script)}'; style-src '{_source(styles)}'; "

@@ -1,0 +1,2 @@
+/** The viewer's style sheet, put in by build.mjs. */
+declare const VIEWER_STYLES: string;
