@@ -56,6 +56,8 @@ class VideoModel(nn.Module):
     """Input pixels per cell of the last feature map."""
     temporal_stride: int
     """Input frames per feature frame."""
+    takes_any_size = True
+    """Whether the same operations run for every height and width, so that one traced program holds for all."""
 
     def stage_outputs(self) -> dict[str, nn.Module]:
         """Stage name -> the module whose output is that stage's last feature map, [B*T, C, H, W]."""

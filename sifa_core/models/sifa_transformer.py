@@ -71,6 +71,7 @@ class SifaTransformer(VideoModel):
     """Clips [B, 3, T, H, W], normalised -> logits [B, classes]."""
 
     config: SifaTransformerConfig
+    takes_any_size = False  # how far a map is filled up to whole windows, and whether they shift, depends on its sides
 
     def __init__(self, config: SifaTransformerConfig, name: str = "sifa_transformer") -> None:
         super().__init__()

@@ -47,6 +47,8 @@ def export_traced(
         raise ExportError(f"{path.name} cannot be written: a traced model is an .onnx file.")
     if not model.sifa_layers():
         raise ModelError(f"{model.info.name} was built without SIFA layers, so there is nothing to trace.")
+    if size is None and not model.takes_any_size:
+        raise ExportError(f"{model.info.name} cannot be traced for all sizes at once: give the size of its clips.")
     need(*ONNX_PACKAGES)
     length = frames or model.info.num_frames
     shown = feature_frames(length, model.temporal_stride)

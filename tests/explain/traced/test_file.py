@@ -22,7 +22,7 @@ from sifa_core.explain.traced.float16 import LEAST, halve_weights
 from sifa_core.inference import prepare
 from sifa_core.models import VideoModel, create_model, save_checkpoint
 from sifa_core.paths import EXAMPLE_CLIPS
-from tests.explain.traced.models import NET, lively
+from tests.explain.traced.models import NET, TRANSFORMER, lively
 
 
 class Written(NamedTuple):
@@ -136,6 +136,8 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(tmp_path, capsys):
     skipping = create_model("sifa_net_tiny", **NET | {"last_frame": "skip"})
     with pytest.raises(ExportError, match="4 frames are one feature frame, which attends to nothing"):
         export_traced(skipping, tmp_path / "model.onnx", frames=4)
+    with pytest.raises(ExportError, match=r"cannot be traced for all sizes at once: give the size of its clips\.$"):
+        export_traced(lively("sifa_transformer_tiny", **TRANSFORMER), tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
