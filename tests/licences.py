@@ -46,8 +46,9 @@ FOOT = """
 The wheels of `av` and `opencv-python-headless` hold shared libraries of FFmpeg under the LGPL (version 3 or later in
 `av`); whoever hands out an image with them hands out these libraries, too, unchanged and exchangeable.
 
-**JavaScript.** Gradio brings its front end with it, and with that plotly.js (MIT). Tests use axe-core (MPL-2.0), which
-lies in `tests/browser/axe` with its licence and in no package.
+**JavaScript.** Gradio brings its front end with it, and Python's plotly brings plotly.js (MIT). The page's program
+holds Gradio's JavaScript client (Apache-2.0; `app/bundle/LICENSES`). Tests use axe-core (MPL-2.0), which lies in
+`tests/browser/axe` with its licence and in no package.
 """
 
 

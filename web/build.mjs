@@ -3,9 +3,10 @@
  * is 1 if a bundle there is not what the sources give.
  *
  *     src/page.js, src/page.css   sifa_core/explain/viewer/bundle/   one viewer, for HTML files and other pages
- *     src/app.js, src/app.css     app/bundle/                        the page that a server serves
+ *     src/app.js, src/app.css     app/bundle/                        the page that a server serves, with LICENSES of what
+ *                                                                    it is bundled with
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -44,8 +45,20 @@ const themes = {
 
 /** @param {string} source @param {string} outfile @param {import("esbuild").BuildOptions} options */
 async function bundle(source, outfile, options = {}) {
-  const { outputFiles } = await build({ ...COMMON, entryPoints: [source], outfile, plugins: [themes], ...options });
-  return { path: outfile, text: outputFiles[0].text };
+  const { outputFiles, metafile } = await build({ ...COMMON, metafile: true, entryPoints: [source], outfile, plugins: [themes], ...options });
+  return { path: outfile, text: outputFiles[0].text, inputs: Object.keys(metafile.inputs) };
+}
+
+/** Names, versions and licences of the packages that a bundle was made of. @param {string[]} inputs */
+async function licences(inputs) {
+  const names = inputs.map((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]).filter(Boolean);
+  const entries = [...new Set(names)].sort().map(async (name) => {
+    const folder = join(HERE, "node_modules", name);
+    const { version } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+    const file = (await readdir(folder)).find((each) => /^licen[cs]e/i.test(each));
+    return `${name} ${version}\n\n${await readFile(join(folder, file), "utf8")}`;
+  });
+  return (await Promise.all(entries)).join(`\n${"-".repeat(78)}\n\n`);
 }
 
 const page = await bundle("src/page.js", join(PAGE, "page.js"), { format: "iife", globalName: "sifaViewer" });
@@ -56,9 +69,10 @@ const app = await bundle("src/app.js", join(APP, "app.js"), {
   define: { VIEWER_STYLES: JSON.stringify(viewerStyles.text) },
 });
 const appStyles = await bundle("src/app.css", join(APP, "app.css"));
+const notices = { path: join(APP, "LICENSES"), text: await licences(app.inputs) };
 
 let stale = 0;
-for (const { path, text } of [page, pageStyles, viewerStyles, app, appStyles]) {
+for (const { path, text } of [page, pageStyles, viewerStyles, app, appStyles, notices]) {
   const there = await readFile(path, "utf8").catch(() => null);
   if (there === text) continue;
   const name = relative(join(HERE, ".."), path);

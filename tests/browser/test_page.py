@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from app.service import Service
-from tests.browser.steps import VIEWER, ask, open_example, pause, picture, state, wait_for_clip, wait_for_viewer
+from tests.browser.steps import VIEWER, ask, open_example, pause, picture, settle, state, wait_for_clip, wait_for_viewer
 
 pytestmark = pytest.mark.browser
 
@@ -74,6 +74,23 @@ def test_layout(visit: Visit, address: str, size: str, scheme: str) -> None:
         assert is_bright == ((scheme == "light") == (colour == "backgroundColor"))
     for said_once in (".sifa-viewer h1", ".sifa-viewer .badge", ".sifa-viewer .download"):
         expect(page.locator(said_once)).to_be_hidden()
+
+
+def test_panes_use_the_width_of_a_low_screen_and_no_words_are_cut(visit: Visit, address: str) -> None:
+    page = visit(address)
+    wait_for_viewer(page)
+    usual = page.viewport_size
+    assert usual
+    for width, height in ((1366, 650), (390, 844), (700, 650)):
+        page.set_viewport_size({"width": width, "height": height})
+        settle(page)
+        here, there = (page.locator(f"#explorer .screen.{pane}").bounding_box() for pane in ("here", "there"))
+        assert here
+        assert there
+        assert there["x"] + there["width"] - here["x"] >= 0.92 * width
+        cut = "(all) => all.filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.textContent)"
+        assert page.locator("#explorer figcaption *, #explorer .prediction-group .note").evaluate_all(cut) == []
+    page.set_viewport_size(usual)
 
 
 def test_everything_by_keyboard(visit: Visit, address: str) -> None:
