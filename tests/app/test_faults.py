@@ -230,8 +230,11 @@ def test_a_stream_whose_session_has_gone_ends_without_a_word(page: Served, caplo
         async def send(message: Any) -> None:
             sent.append(message)
 
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b""}
+
         scope = {"type": "http", "method": "GET", "path": "/gradio_api/heartbeat/x", "query_string": b"", "headers": []}
-        await Gate(gradio, page.page, page.gate)(scope, lambda: asyncio.sleep(0), send)
+        await Gate(gradio, page.page, page.gate)(scope, receive, send)
 
     asyncio.run(ask())
     assert [message.get("more_body", False) for message in sent] == [False, True, False]
