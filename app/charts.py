@@ -232,7 +232,7 @@ def timeline_chart(found: Timeline, classes: Sequence[int], window: tuple[float,
         figure.add_scatter(
             x=centres,
             y=[float(moment.probabilities[number]) for moment in found.moments],
-            customdata=[moment.seconds for moment in found.moments],
+            customdata=[(*moment.seconds, moment.stride) for moment in found.moments],
             name=label,
             mode="lines+markers",
             line={"color": colour, "width": 2, "dash": dash},

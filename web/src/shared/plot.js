@@ -22,8 +22,10 @@ function fetchPlotly() {
 /**
  * A place for one chart.
  * @param {string} id
+ * @param {(point: {x: any, y: any, customdata?: any}) => void} [clicked] told of the point that is clicked
  */
-export function createPlot(id) {
+export function createPlot(id, clicked) {
+  /** @type {any} Plotly adds `on` and `removeAllListeners` */
   const place = element("div");
   const root = element("div", { class: "chart", id }, [place]);
   let number = 0;
@@ -39,7 +41,11 @@ export function createPlot(id) {
       number += 1;
       const mine = number;
       const { react } = await fetchPlotly();
-      if (mine === number) await react(place, data, { ...layout, autosize: true }, { displayModeBar: false, responsive: true });
+      if (mine !== number) return;
+      await react(place, data, { ...layout, autosize: true }, { displayModeBar: false, responsive: true });
+      if (!clicked) return;
+      place.removeAllListeners("plotly_click");
+      place.on("plotly_click", ({ points }) => clicked(points[0]));
     },
   };
 }

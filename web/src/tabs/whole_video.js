@@ -9,11 +9,12 @@ import { element } from "../viewer/elements.js";
 const TITLE = "The whole video, and another moment of it";
 const EXPLANATION =
   "The viewer shows one window of the video. Here is all of it: how much moves, and what the network would say of each " +
-  "moment. Choose where a window starts and how far apart its frames are, and the viewer shows that one.";
+  "moment. Click a moment, or write where a window starts and how far apart its frames are, and the viewer shows that " +
+  "one.";
 
 /** @param {import("../host.js").Host} host @param {import("../host.js").Page} page */
 export function wholeVideo(host, { store, open }) {
-  const plot = createPlot("timeline");
+  const plot = createPlot("timeline", choose);
   const second = element("input", { type: "number", min: "0", step: "any" });
   const stride = element("input", { type: "number", min: "1", step: "1" });
   const show = element("button", { type: "submit", id: "window-show", text: "Show this moment" });
@@ -30,6 +31,15 @@ export function wholeVideo(host, { store, open }) {
   let drawn = "";
 
   const numberIn = (input) => (Number.isFinite(input.valueAsNumber) ? input.valueAsNumber : null);
+  /**
+   * A moment of a class's line has its first and last second and its stride; a place of the movement is a second.
+   * @param {{x: any, customdata?: any}} point
+   */
+  function choose({ x, customdata }) {
+    second.value = String(Math.round(100 * (customdata?.[0] ?? x)) / 100);
+    if (customdata) stride.value = String(customdata[2]);
+  }
+
   choice.addEventListener("submit", (event) => {
     event.preventDefault();
     const { token } = store.get();
