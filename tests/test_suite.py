@@ -97,3 +97,15 @@ def test_pauses_are_found() -> None:
     assert (
         list(timed_assertions(ast.parse(f"def test():\n    start = time.time()\n    assert start\n{code[:0]}"))) == []
     )
+
+
+def own_loops(tree: ast.AST) -> Iterator[int]:
+    """Lines that run an event loop in the thread of the tests."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "asyncio.run":
+            yield node.lineno
+
+
+def test_event_loops_have_threads_of_their_own() -> None:
+    """Where a browser is driven, the thread of the tests has one already: whether it is depends on the order."""
+    assert places(own_loops, {"asyncio"}) == []

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import selectors
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,33 +11,9 @@ import pytest
 
 from app.gate import answers
 from app.gate.answers import CLOSE, Answers
+from tests.loops import in_jumping_time
 
 SESSION = "mine"
-
-
-class Jumping(selectors.DefaultSelector):
-    """Where nothing happens, time goes on to when something does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        found = super().select(0)
-        if not found and timeout:
-            self.now += timeout
-        return found
-
-
-def in_jumping_time(visit: Coroutine[Any, Any, Any]) -> Any:
-    """What comes of `visit` in a loop of its own, in which minutes take no time; also beside another loop."""
-    selector = Jumping()
-    loop = asyncio.SelectorEventLoop(selector)
-    setattr(loop, "time", lambda: selector.now)  # noqa: B010 - a method on an instance
-    with ThreadPoolExecutor(1) as pool:
-        found = pool.submit(loop.run_until_complete, visit).result()
-    loop.close()
-    return found
 
 
 async def later(seconds: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import hashlib
 import json
@@ -36,6 +35,7 @@ from sifa_core.data.isolated import Readers, WorkerLimits
 from sifa_core.models import VideoModel
 from sifa_core.paths import CHECKPOINTS
 from tests.data import hostile
+from tests.loops import in_a_loop
 from tests.serving import Served, free_port, served
 from tests.waiting import wait_for
 
@@ -236,7 +236,7 @@ def test_a_stream_whose_session_has_gone_ends_without_a_word(page: Served, caplo
         scope = {"type": "http", "method": "GET", "path": "/gradio_api/heartbeat/x", "query_string": b"", "headers": []}
         await Gate(gradio, page.page, page.gate)(scope, receive, send)
 
-    asyncio.run(ask())
+    in_a_loop(ask())
     assert [message.get("more_body", False) for message in sent] == [False, True, False]
     assert "failed" not in caplog.text
 

@@ -6,10 +6,13 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from app.temporary import private_folder, sweep
 
 
-def test_folder_is_told_to_gradio_and_removed() -> None:
+def test_folder_is_told_to_gradio_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)  # of a page that another test has served
     with private_folder() as folder:
         assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
         assert folder.stat().st_mode & 0o077 == 0

@@ -100,9 +100,10 @@ def test_render_train_kill_resume_evaluate_and_show(config, files, tmp_path):
     assert again.confusion.tolist() == other.validation.confusion.tolist()
     assert model.info.facts["metrics"]["top1"] == pytest.approx(again.accuracy)
     page = Service(model)
-    clip, spread = page.read(files / "clips" / "val_000000.mp4")
-    shown = page.payload(page.analyze(clip, spread))
-    assert [row["label"] for row in shown["predictions"]] == [label for label, _ in predict(model, clip)][
+    path = files / "clips" / "val_000000.mp4"
+    reading = page.read(path)
+    shown = page.payload(page.analyze_video(path, reading))
+    assert [row["label"] for row in shown["predictions"]] == [label for label, _ in predict(model, reading.clip)][
         : len(shown["predictions"])
     ]
     assert shown["model"]["status"] == "own"
