@@ -13,6 +13,7 @@ import logging
 import types
 import typing
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -49,22 +50,18 @@ QUEUES = {
 """Where questions wait that do not wait for the model."""
 
 
-def add_endpoints(service: Service) -> None:
-    """Add `predict`, `explain` and `timeline` to the page that is being built."""
+class FileQuestions:
+    """What can be asked about a file, or an example, without opening it on the page."""
 
-    def check(clip: str | None, example: str) -> None:
-        if bool(clip) == bool(example):
-            raise QueryError("Give either a clip or the name of an example.")
+    def __init__(self, service: Service) -> None:
+        self._service = service
 
-    @_plain_errors
-    def predict(clip: str | None = None, example: str = "", top: float = 5) -> Answer:
+    def predict(self, clip: str | None = None, example: str = "", top: float = 5) -> Answer:
         """What the model thinks a whole video shows, the mean over clips spread over it: the `top` most probable
         classes, or null while it is untrained."""
-        check(clip, example)
-        best = _top(top)
-        clips = video_clips(
-            service.model, service.example(example).path if example else str(clip), readers=service.readers
-        )
+        _check_source(clip, example)
+        best, service = _top(top), self._service
+        clips = video_clips(service.model, self._path(clip, example), readers=service.readers)
         info, source = service.model.info, clips[0].source
         with service.model_lock:
             found = predict_clips(service.model, *clips)[:best]
@@ -74,8 +71,8 @@ def add_endpoints(service: Service) -> None:
             "predictions": public_predictions(info, found),
         }
 
-    @_plain_errors
     def explain(
+        self,
         clip: str | None = None,
         example: str = "",
         frame: int | None = None,
@@ -93,12 +90,12 @@ def add_endpoints(service: Service) -> None:
         """The numbers behind Figure 5 of one query: points, weights, maps, statistics. What is left out is chosen.
 
         Classes are given by label or number; `start` and `stride` choose the moment, as `read_clip` does."""
-        check(clip, example)
+        _check_source(clip, example)
+        service = self._service
         if example and start is None and stride is None:
             analysis = service.analysis(service.open_example(example))
         else:
-            path = service.example(example).path if example else str(clip)
-            analysis = service.analyze_once(path, _whole(start), _whole(stride))
+            analysis = service.analyze_once(self._path(clip, example), _whole(start), _whole(stride))
         with service.model_lock:
             selection = analysis.select(
                 _query(frame, x, y),
@@ -111,16 +108,27 @@ def add_endpoints(service: Service) -> None:
             )
             return describe(analysis, selection)
 
-    @_plain_errors
-    def timeline(clip: str | None = None, example: str = "", top: float = 5) -> Answer:
+    def timeline(self, clip: str | None = None, example: str = "", top: float = 5) -> Answer:
         """What the model thinks of a whole video moment by moment, with the movement of every frame and the `start` and
         `stride` that `explain` takes for each moment."""
-        check(clip, example)
-        best = _top(top)
+        _check_source(clip, example)
+        best, service = _top(top), self._service
         found = service.timeline(service.open_example(example)) if example else service.timeline_once(str(clip))
         return found.to_dict(best, service.model.info.is_trained)
 
-    _listen(predict, explain, timeline, **MODEL_QUEUE)
+    def _path(self, clip: str | None, example: str) -> Path | str:
+        return self._service.example(example).path if example else str(clip)
+
+
+def add_endpoints(service: Service) -> None:
+    """Add the methods of `FileQuestions` by their names to the page that is being built."""
+    questions = FileQuestions(service)
+    _listen(
+        _plain_errors(questions.predict),
+        _plain_errors(questions.explain),
+        _plain_errors(questions.timeline),
+        **MODEL_QUEUE,
+    )
 
 
 def add_questions(service: Service) -> None:
@@ -163,6 +171,11 @@ def _listen(predict: Endpoint, explain: Endpoint, timeline: Endpoint, **queue: A
     asked = [clip, example, frame, x, y, layer, levels, *evidence, start, stride]
     trigger.click(explain, asked, answer, api_name="explain", **queue)
     trigger.click(timeline, [clip, example, top], answer, api_name="timeline", **queue)
+
+
+def _check_source(clip: str | None, example: str) -> None:
+    if bool(clip) == bool(example):
+        raise QueryError("Give either a clip or the name of an example.")
 
 
 def _top(top: float) -> int:
