@@ -42,6 +42,7 @@ def picture(page: Page, canvas: str) -> str:
 def open_example(page: Page, name: str) -> None:
     """Choose an example clip and wait until it is shown."""
     page.locator(f'#examples button[data-name="{name}"]').click()
+    page.mouse.move(0, 0)  # where it is, a pane would be once the page scrolls, and a place that is hovered is a query
     wait_for_clip(page, f"{name}.mp4")
 
 
