@@ -247,12 +247,19 @@ def timeline_chart(found: Timeline, classes: Sequence[int], window: tuple[float,
     _finish(figure, "", legend=True)
     figure.update_xaxes(title="seconds", range=[float(seconds[0]), float(seconds[-1])])
     most = float(np.nanmax(motion, initial=0.0))
-    second_axis = {"title": "movement, %", "overlaying": "y", "side": "right", "showgrid": False}
+    second_axis = {
+        "title": "movement, %",
+        "overlaying": "y",
+        "side": "right",
+        "showgrid": False,
+        "tickmode": "auto",
+        "nticks": 5,
+    }
     return figure.update_layout(
         yaxis={"title": "probability", "tickformat": ".0%", "range": [-0.02, 1.04]},
         yaxis2={**second_axis, "range": [0, max(1.0, 220 * most)], "fixedrange": True, "title_font_size": 12},
         margin={"l": 56, "r": 56, "t": 20, "b": 44},
-        legend={"x": 0, "xanchor": "left", "y": -0.28, "yanchor": "top"},
+        legend={"x": 0, "xanchor": "left", "y": -0.36, "yanchor": "top"},
         height=TALL,
     )
 
