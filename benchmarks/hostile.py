@@ -182,8 +182,8 @@ def reading() -> Iterator[tuple[int, Predict]]:
     readers = Readers()
 
     def predict(path: Path) -> dict[str, Any]:
-        clip, spread = readers.read_views(path, max_short_side=360, max_bytes=12_000_000, view_short_side=256)
-        return {"predictions": [zlib.crc32(each.frames) for each in (clip, *spread)]}
+        found = readers.read_video(path, max_short_side=360, max_bytes=12_000_000, view_short_side=256)
+        return {"predictions": [zlib.crc32(each.frames) for each in (found.clip, *found.views)]}
 
     yield os.getpid(), predict
     readers.close()
@@ -212,7 +212,7 @@ def cost(times: int) -> str:
     for number in range(-1, times):  # the first round warms up
         for name, readers in zip(took, (here, isolated), strict=True):
             started = time.perf_counter()
-            readers.read_views(
+            readers.read_video(
                 clips[number % len(clips)], max_short_side=360, max_bytes=12_000_000, view_short_side=256
             )
             if number >= 0:

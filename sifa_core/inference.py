@@ -58,8 +58,8 @@ def video_clips(model: VideoModel, path: str | Path, views: int = VIEWS, readers
 
     They are read by `readers` if given, and in this process otherwise.
     """
-    read = data.read_views if readers is None else readers.read_views
-    return read(path, model.info.num_frames, views, max_short_side=2 * model.info.input_size)[1]
+    read = data.read_video if readers is None else readers.read_video
+    return list(read(path, model.info.num_frames, views, max_short_side=2 * model.info.input_size).views)
 
 
 def rank(probabilities: Tensor, labels: Sequence[str]) -> Predictions:

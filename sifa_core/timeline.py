@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 WINDOWS_PER_SECOND = 1.0
 FEWEST_WINDOWS, MOST_WINDOWS = 8, 24
-THUMBNAILS = 24
 
 
 @dataclass(frozen=True, eq=False)

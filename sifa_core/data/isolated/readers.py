@@ -1,4 +1,4 @@
-"""`Readers`: `read_clip` and `read_views` in workers that may die; one sentence comes back whatever happens there."""
+"""`Readers`: `read_clip` and `read_video` in workers that may die; one sentence comes back whatever happens there."""
 
 from __future__ import annotations
 
@@ -151,29 +151,6 @@ class Readers:
         request = ClipRequest(num_frames, start, stride, max_short_side, known_frames)
         name, sha256, (reading,) = self._readings(path, request, limits or Limits())
         return reading.clip(name, sha256)
-
-    def read_views(
-        self,
-        path: str | os.PathLike[str],
-        num_frames: int = 16,
-        views: int = 10,
-        *,
-        max_short_side: int = 720,
-        max_bytes: int | None = None,
-        view_short_side: int | None = None,
-        limits: Limits | None = None,
-    ) -> tuple[Clip, list[Clip]]:
-        """`sifa_core.read_views`, with all that it raises, and ReaderUnavailableError."""
-        reading = self.read_video(
-            path,
-            num_frames,
-            views,
-            max_short_side=max_short_side,
-            max_bytes=max_bytes,
-            view_short_side=view_short_side,
-            limits=limits,
-        )
-        return reading.clip, list(reading.views)
 
     def read_video(
         self,

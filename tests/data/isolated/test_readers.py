@@ -70,11 +70,11 @@ def test_clips_are_those_of_reading_here(videos, readers, kind):
 def test_views_are_those_of_reading_here(videos, readers):
     path = videos.write("walk.mp4", 60)
     options = {"max_short_side": 60, "max_bytes": 100_000, "view_short_side": 40}
-    clip, spread = readers.read_views(path, 8, 12, **options)
+    reading = readers.read_video(path, 8, 12, **options)
     expected, others = read_views(path, 8, 12, **options)
-    assert_same(clip, expected)
-    assert len(spread) == len(others) == 12
-    for one, other in zip(spread, others, strict=True):
+    assert_same(reading.clip, expected)
+    assert len(reading.views) == len(others) == 12
+    for one, other in zip(reading.views, others, strict=True):
         assert_same(one, other)
 
 
